@@ -1,0 +1,20 @@
+//! The differentiable operations, one family per file. A method is [`tensor::Tensor`]'s method of the same name plus
+//! its pullback, written next to it; each file ends with the table that enters its operations into the property tests
+//! of `crate::testing`.
+
+pub(crate) mod activation;
+pub(crate) mod arithmetic;
+pub(crate) mod attention;
+pub(crate) mod compare;
+pub(crate) mod dropout;
+pub(crate) mod embedding;
+pub(crate) mod extremum;
+pub(crate) mod index;
+pub(crate) mod join;
+pub(crate) mod loss;
+pub(crate) mod matmul;
+pub(crate) mod norm;
+pub(crate) mod reduce;
+pub(crate) mod shape;
+pub(crate) mod softmax;
+pub(crate) mod unary;

@@ -1,0 +1,117 @@
+//! Normalisation.
+
+use smallvec::SmallVec;
+use tensor::Tensor;
+
+use crate::mode::is_grad_enabled;
+use crate::reference::reference_vjp;
+use crate::var::Var;
+
+impl Var {
+    /// `(x - mean) / sqrt(variance + eps) * weight + bias` over the last `norm_dims` dimensions, with the variance of
+    /// the population.
+    ///
+    /// # Shape
+    /// `weight` and `bias` have the shape of the last `norm_dims` dimensions; the result has that of `x`.
+    ///
+    /// # Gradient
+    /// With `n` the normalised value, `r = 1 / sqrt(variance + eps)` and `g = dy weight`: `dx = r (g - mean(g) - n
+    /// mean(g n))`, `dweight = sum dy n`, `dbias = sum dy`. Keeps `x`, `weight`, and a mean and an `r` per row.
+    ///
+    /// # Source
+    /// Ba, Kiros and Hinton, *Layer Normalization*, 2016.
+    ///
+    /// ```
+    /// use autograd::Var;
+    /// use tensor::Tensor;
+    /// let x = Var::new(Tensor::from([[1.0, 3.0], [5.0, 5.0]]));
+    /// let y = x.layer_norm(1, None, None, 0.0001);
+    /// assert!(y.value().allclose(&Tensor::from([[-1.0, 1.0], [0.0, 0.0]]), 1e-3, 1e-3));
+    /// ```
+    #[track_caller]
+    pub fn layer_norm(&self, norm_dims: usize, weight: Option<&Var>, bias: Option<&Var>, eps: f64) -> Var {
+        let value = |var: Option<&Var>| var.map(Var::value);
+        let (value, mean, rstd) =
+            self.tensor().layer_norm(norm_dims, value(weight).as_ref(), value(bias).as_ref(), eps);
+        let inputs: SmallVec<[&Var; 3]> = [self].into_iter().chain(weight).chain(bias).collect();
+        let (weighted, biased) = (weight.is_some(), bias.is_some());
+        let x = self.keep_for(&inputs);
+        let w = weight.map(|weight| weight.keep_for(&inputs));
+        Var::record("layer_norm", value, inputs, move |dy, need| {
+            let (at_weight, at_bias) = (weighted.then_some(1), biased.then_some(1 + weighted as usize));
+            let is_needed = |at: Option<usize>| at.is_some_and(|i| need.is(i));
+            if is_grad_enabled() {
+                let inputs: SmallVec<[&Var; 3]> = std::iter::once(&*x).chain(w.as_deref()).collect();
+                let mut grads = reference_vjp(|v| normalised(v, norm_dims, eps), &inputs, dy, need);
+                // Whatever the rest, the bias is added last.
+                grads.extend(biased.then(|| is_needed(at_bias).then(|| dy.clone())));
+                return grads;
+            }
+            let wanted = [need.is(0), is_needed(at_weight), is_needed(at_bias)];
+            let w = w.as_ref().map(|w| w.value());
+            let [dx, dw, db] =
+                Tensor::layer_norm_backward(&dy.tensor(), &x.tensor(), &mean, &rstd, norm_dims, w.as_ref(), wanted)
+                    .map(|grad| grad.map(Var::new));
+            [Some(dx), weighted.then_some(dw), biased.then_some(db)].into_iter().flatten().collect()
+        })
+    }
+}
+
+/// The plain reference without its bias, of `x` and, if there is one, the weight.
+fn normalised(inputs: &[Var], norm_dims: usize, eps: f64) -> Var {
+    let x = &inputs[0];
+    let dims: Vec<isize> = (1..=norm_dims as isize).map(|d| -d).collect();
+    let away = x - x.mean_dim(&dims[..], true);
+    let n = &away * (away.square().mean_dim(&dims[..], true) + eps).rsqrt();
+    inputs[1..].iter().fold(n, |n, weight| n * weight)
+}
+
+#[cfg(test)]
+pub(crate) fn table() -> Vec<crate::testing::Sample> {
+    use crate::testing::*;
+    vec![
+        sample("layer_norm", &[DISTINCT, REAL, REAL], normalised_shapes, |v, _| {
+            v[0].layer_norm(v[1].ndim(), Some(&v[1]), Some(&v[2]), 1e-2).into()
+        }),
+        sample("layer_norm", &[DISTINCT, REAL], normalised_shapes, |v, _| {
+            v[0].layer_norm(v[1].ndim(), Some(&v[1]), None, 1e-2).into()
+        }),
+        sample("layer_norm", &[DISTINCT], several, |v, _| v[0].layer_norm(1, None, None, 1e-2).into()),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{REAL, agrees_with_reference};
+
+    #[test]
+    fn layer_norm_agrees_with_its_reference() {
+        for (norm_dims, shape) in [(1, &[37][..]), (2, &[5, 37])] {
+            let shapes = &[&[3, 5, 37], shape, shape];
+            agrees_with_reference(
+                &[REAL; 3],
+                shapes,
+                |v| v[0].layer_norm(norm_dims, Some(&v[1]), Some(&v[2]), 1e-5),
+                |v| normalised(&v[..2], norm_dims, 1e-5) + &v[2],
+            );
+            agrees_with_reference(
+                &[REAL; 1],
+                &shapes[..1],
+                |v| v[0].layer_norm(norm_dims, None, None, 1e-5),
+                |v| normalised(&v[..1], norm_dims, 1e-5),
+            );
+        }
+    }
+
+    #[test]
+    fn a_frozen_weight_gets_no_gradient() {
+        let x = Var::new(Tensor::from([[1.0, 2.0, 4.0]])).requires_grad_(true);
+        let w = Var::new(Tensor::from([1.0, 2.0, 3.0]));
+        let b = Var::new(Tensor::from([0.0, 0.0, 0.0])).requires_grad_(true);
+        x.layer_norm(1, Some(&w), Some(&b), 1e-5).sum().backward();
+        assert!(w.grad().is_none());
+        assert_eq!(b.grad().unwrap().to_vec::<f64>(), [1.0, 1.0, 1.0]);
+        assert!(x.grad().is_some());
+    }
+}

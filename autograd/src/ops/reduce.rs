@@ -1,0 +1,265 @@
+//! Sums, means and their relatives over some or all dimensions.
+
+use tensor::{Dims, Shape, Tensor};
+
+use crate::var::Var;
+
+impl Var {
+    /// The sum of all elements, 0-d.
+    ///
+    /// # Gradient
+    /// `dx = dy`, broadcast (no memory).
+    #[track_caller]
+    pub fn sum(&self) -> Var {
+        let shape = self.shape();
+        Var::record_unary("sum", self.tensor().sum(), self, move |dy| dy.expand(&shape))
+    }
+
+    /// The sum over `dims`; an empty list means all.
+    ///
+    /// # Gradient
+    /// `dx = dy`, broadcast (no memory).
+    #[track_caller]
+    pub fn sum_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Var {
+        let over = Over::new("sum_dim", self, &dims.into(), keepdim);
+        let value = self.tensor().sum_dim(&over.dims, keepdim);
+        Var::record_unary("sum_dim", value, self, move |dy| over.stretch(dy).expand(&over.shape))
+    }
+
+    /// The mean of all elements, 0-d.
+    ///
+    /// # Gradient
+    /// `dx = dy / n`, broadcast (no memory).
+    #[track_caller]
+    pub fn mean(&self) -> Var {
+        let shape = self.shape();
+        Var::record_unary("mean", self.tensor().mean(), self, move |dy| (dy / shape.numel() as f64).expand(&shape))
+    }
+
+    /// The mean over `dims`; an empty list means all.
+    ///
+    /// # Gradient
+    /// `dx = dy / n`, broadcast (no memory).
+    #[track_caller]
+    pub fn mean_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Var {
+        let over = Over::new("mean_dim", self, &dims.into(), keepdim);
+        let value = self.tensor().mean_dim(&over.dims, keepdim);
+        Var::record_unary("mean_dim", value, self, move |dy| (over.stretch(dy) / over.count()).expand(&over.shape))
+    }
+
+    /// The product of all elements, 0-d.
+    ///
+    /// # Gradient
+    /// `dx_i = dy prod_{j != i} x_j`, computed without a division, so that it holds at zeros. Keeps `x`.
+    #[track_caller]
+    pub fn prod(&self) -> Var {
+        let x = self.keep();
+        Var::record_unary("prod", self.tensor().prod(), self, move |dy| {
+            (dy * products_of_others(&x.reshape([x.numel()]))).reshape(x.shape())
+        })
+    }
+
+    /// The product over `dims`; an empty list means all.
+    ///
+    /// # Gradient
+    /// As [`Var::prod`].
+    #[track_caller]
+    pub fn prod_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Var {
+        let over = Over::new("prod_dim", self, &dims.into(), keepdim);
+        let value = self.tensor().prod_dim(&over.dims, keepdim);
+        let x = self.keep();
+        Var::record_unary("prod_dim", value, self, move |dy| {
+            // The reduced dimensions go last and become one.
+            let others = (0..over.shape.len()).filter(|d| !over.reduced.contains(d));
+            let order: Vec<isize> = others.chain(over.reduced.iter().copied()).map(|d| d as isize).collect();
+            let mut back = vec![0; order.len()];
+            order.iter().enumerate().for_each(|(to, &from)| back[from as usize] = to as isize);
+            let last = x.permute(&order);
+            let mut rows = last.shape()[..over.shape.len() - over.reduced.len()].to_vec();
+            rows.push(over.reduced.iter().map(|&d| over.shape[d]).product());
+            let products = products_of_others(&last.reshape(rows)).reshape(last.shape()).permute(&back);
+            over.stretch(dy) * products
+        })
+    }
+
+    /// The variance of all elements with Bessel's correction, 0-d.
+    ///
+    /// # Gradient
+    /// As [`Var::var_dim`].
+    #[track_caller]
+    pub fn var(&self) -> Var {
+        let x = self.keep();
+        Var::record_unary("var", self.tensor().var(), self, move |dy| {
+            dy * ((&*x - x.mean()) * (2.0 / (x.numel() as f64 - 1.0)))
+        })
+    }
+
+    /// The variance over `dims`: `sum (x - mean)^2 / (n - correction)`.
+    ///
+    /// # Gradient
+    /// `dx = dy 2 (x - mean) / (n - correction)`. Keeps `x`.
+    #[track_caller]
+    pub fn var_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Var {
+        let over = Over::new("var_dim", self, &dims.into(), keepdim);
+        let value = self.tensor().var_dim(&over.dims, correction, keepdim);
+        let x = self.keep();
+        Var::record_unary("var_dim", value, self, move |dy| {
+            over.stretch(dy) * ((&*x - x.mean_dim(&over.dims, true)) * (2.0 / (over.count() - correction)))
+        })
+    }
+
+    /// The standard deviation over `dims`: the root of [`Var::var_dim`].
+    ///
+    /// # Gradient
+    /// `dx = dy (x - mean) / ((n - correction) y)`, zero where `y = 0`. Keeps `x` and `y`.
+    #[track_caller]
+    pub fn std_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Var {
+        let over = Over::new("std_dim", self, &dims.into(), keepdim);
+        let value = self.tensor().std_dim(&over.dims, correction, keepdim);
+        let x = self.keep();
+        Var::record_output("std_dim", value, [self], move |y, dy, _| {
+            let constant = y.tensor().eq_scalar(0.0);
+            let scale = (dy / y.masked_fill(&constant, 1.0)).masked_fill(&constant, 0.0);
+            let away = (&*x - x.mean_dim(&over.dims, true)) / (over.count() - correction);
+            [Some(over.stretch(&scale) * away)]
+        })
+    }
+
+    /// `log sum e^x` over `dims`, without overflow.
+    ///
+    /// # Gradient
+    /// `dx = dy e^(x - y)`, the softmax. Keeps `x` and `y`.
+    #[track_caller]
+    pub fn logsumexp(&self, dims: impl Into<Dims>, keepdim: bool) -> Var {
+        let over = Over::new("logsumexp", self, &dims.into(), keepdim);
+        let value = self.tensor().logsumexp(&over.dims, keepdim);
+        let x = self.keep();
+        Var::record_output("logsumexp", value, [self], move |y, dy, _| {
+            [Some(over.stretch(dy) * (&*x - over.stretch(y)).exp())]
+        })
+    }
+
+    /// The running sum along `dim`.
+    ///
+    /// # Gradient
+    /// `dx_i = sum_{j >= i} dy_j`.
+    #[track_caller]
+    pub fn cumsum(&self, dim: isize) -> Var {
+        Var::record_unary("cumsum", self.tensor().cumsum(dim), self, move |dy| dy.flip(&[dim]).cumsum(dim).flip(&[dim]))
+    }
+
+    /// The sum over the dimensions in which `shape` was broadcast to this shape; undoes [`Var::expand`].
+    ///
+    /// # Gradient
+    /// `dx = dy`, broadcast (no memory).
+    #[track_caller]
+    pub fn sum_to(&self, shape: impl Into<Shape>) -> Var {
+        let from = self.shape();
+        Var::record_unary("sum_to", self.tensor().sum_to(shape), self, move |dy| dy.expand(&from))
+    }
+
+    /// Whether any element differs from zero, 0-d: no gradient flows through it.
+    #[track_caller]
+    pub fn any(&self) -> Tensor {
+        self.tensor().any()
+    }
+
+    /// Whether all elements differ from zero, 0-d: no gradient flows through it.
+    #[track_caller]
+    pub fn all(&self) -> Tensor {
+        self.tensor().all()
+    }
+}
+
+/// A reduction's dimensions, and the way back from its result's shape to its input's.
+pub(crate) struct Over {
+    pub dims: Dims,
+    pub reduced: Vec<usize>,
+    pub shape: Shape,
+    keepdim: bool,
+}
+
+impl Over {
+    #[track_caller]
+    pub fn new(op: &str, x: &Var, dims: &Dims, keepdim: bool) -> Over {
+        let shape = x.shape();
+        let reduced = dims.resolve(op, shape.len()).unwrap_or_else(|error| panic!("{error}")).to_vec();
+        Over { dims: dims.clone(), reduced, shape, keepdim }
+    }
+
+    /// How many elements make one of the result.
+    pub fn count(&self) -> f64 {
+        self.reduced.iter().map(|&d| self.shape[d] as f64).product()
+    }
+
+    /// Gives a tensor of the result's shape the reduced dimensions back, with size 1.
+    pub fn stretch(&self, y: &Var) -> Var {
+        if self.keepdim {
+            return y.clone();
+        }
+        let kept: Shape =
+            (0..self.shape.len()).map(|d| if self.reduced.contains(&d) { 1 } else { self.shape[d] }).collect();
+        y.reshape(kept)
+    }
+}
+
+/// Along the last dimension, for each element the product of all the others.
+///
+/// Halves: the product of the others is that of the other pairs times that of the neighbour. No division, so zeros are
+/// as good as any number, also in higher derivatives.
+fn products_of_others(x: &Var) -> Var {
+    let n = x.dim(-1);
+    let rows = x.shape()[..x.ndim() - 1].to_vec();
+    let with = |rows: &[usize], last: &[usize]| [rows, last].concat();
+    if n <= 1 {
+        return Var::new(Tensor::ones_like(&x.tensor()));
+    }
+    let even = match n % 2 {
+        0 => x.clone(),
+        _ => Var::cat(&[x.clone(), Var::new(Tensor::ones(with(&rows, &[1]), x.dtype()))], -1),
+    };
+    let pairs = even.reshape(with(&rows, &[n.div_ceil(2), 2]));
+    let products = &pairs.select(-1, 0) * &pairs.select(-1, 1);
+    let others = products_of_others(&products).unsqueeze(-1) * pairs.flip(&[-1]);
+    others.reshape(with(&rows, &[n.div_ceil(2) * 2])).narrow(-1, 0, n)
+}
+
+#[cfg(test)]
+pub(crate) fn table() -> Vec<crate::testing::Sample> {
+    use crate::testing::*;
+    vec![
+        unary("sum", REAL, Var::sum),
+        sample("sum_dim", &[REAL], same, |v, p| v[0].sum_dim(p.dims(v[0].ndim()), p.coin()).into()),
+        sample("mean", &[REAL], nonempty, |v, _| v[0].mean().into()),
+        sample("mean_dim", &[REAL], nonempty, |v, p| v[0].mean_dim(p.dims(v[0].ndim()), p.coin()).into()),
+        unary("prod", REAL, Var::prod),
+        sample("prod_dim", &[REAL], same, |v, p| v[0].prod_dim(p.dims(v[0].ndim()), p.coin()).into()),
+        sample("var", &[REAL], several, |v, _| v[0].var().into()),
+        sample("var_dim", &[REAL], several, |v, p| v[0].var_dim(p.dims(v[0].ndim()), 0.5, p.coin()).into()),
+        sample("std_dim", &[DISTINCT], several, |v, p| v[0].std_dim(p.dims(v[0].ndim()), 0.5, p.coin()).into()),
+        sample("logsumexp", &[REAL], nonempty, |v, p| v[0].logsumexp(p.dims(v[0].ndim()), p.coin()).into()),
+        sample("cumsum", &[REAL], at_least_1d, |v, p| v[0].cumsum(p.dim(v[0].ndim())).into()),
+        sample("sum_to", &[REAL], same, |v, p| v[0].sum_to(p.unbroadcast(&v[0].shape())).into()),
+        sample("any", &[REAL], same, |v, _| mask(v[0].any())),
+        sample("all", &[REAL], same, |v, _| mask(v[0].all())),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::gradient_at;
+
+    #[test]
+    fn products_with_zeros() {
+        assert_eq!(gradient_at(&[2.0, 3.0, 0.0, 4.0, 5.0], Var::prod), [0.0, 0.0, 120.0, 0.0, 0.0]);
+        assert_eq!(gradient_at(&[2.0, 0.0, 0.0], Var::prod), [0.0, 0.0, 0.0]);
+        let x = Var::new(Tensor::from([2.0, 0.0, 3.0, 0.0])).requires_grad_(true);
+        crate::gradgradcheck(|v| v[0].prod(), &[x], Default::default()).unwrap();
+    }
+
+    #[test]
+    fn a_constant_has_no_slope_of_deviation() {
+        assert_eq!(gradient_at(&[2.0, 2.0, 2.0], |x| x.std_dim(0, 1.0, false)), [0.0; 3]);
+    }
+}

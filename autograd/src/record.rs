@@ -1,0 +1,273 @@
+//! Recording: how an operation, the library's or a user's, enters the graph together with its pullback.
+//!
+//! A pullback is written in [`Var`]s, so that it can itself be recorded and differentiated. It captures its inputs
+//! through [`Var::keep_for`] and its output through [`Var::record_output`]; everything else it computes from the
+//! incoming gradient.
+
+use std::cell::RefCell;
+use std::mem::needs_drop;
+use std::ops::Deref;
+use std::panic::Location;
+use std::rc::Rc;
+
+use smallvec::{SmallVec, smallvec};
+use tensor::{Shape, Tensor};
+
+use crate::mode::{is_grad_enabled, next_seq};
+use crate::step::{Edge, Grads, Need, Pullback, Step};
+use crate::var::{Origin, Var};
+
+/// An input kept for a pullback: the tensor of that moment with its place in the graph. Dereferences to [`Var`].
+///
+/// Nothing is kept when the pullback cannot need it (see [`Var::keep_for`]).
+pub struct Kept(Option<Var>);
+
+impl Deref for Kept {
+    type Target = Var;
+
+    fn deref(&self) -> &Var {
+        self.0.as_ref().expect("a pullback reads a value that was kept for inputs which need no gradient")
+    }
+}
+
+impl Var {
+    /// Keeps this value for the gradients of `inputs`: a snapshot if one of them requires a gradient and recording is
+    /// on, else nothing.
+    ///
+    /// Reading it later dereferences to a [`Var`]; a pullback may do so only while computing the gradient of one of
+    /// `inputs`.
+    pub fn keep_for(&self, inputs: &[&Var]) -> Kept {
+        if !is_grad_enabled() || !inputs.iter().any(|input| input.requires_grad()) {
+            return Kept(None);
+        }
+        // The result of an operation never changes, so the same node will do.
+        Kept(Some(if self.is_leaf() { self.snapshot() } else { self.clone() }))
+    }
+
+    /// Keeps this value for its own gradient; see [`Var::keep_for`].
+    pub fn keep(&self) -> Kept {
+        self.keep_for(&[self])
+    }
+
+    /// Records an operation of one input: `value` is its result and `pullback` maps the gradient of the result to that
+    /// of the input.
+    ///
+    /// This and its siblings are also how a program adds its own differentiable functions.
+    ///
+    /// ```
+    /// use autograd::Var;
+    /// use tensor::{Shape, Tensor};
+    /// fn cube(x: &Var) -> Var {
+    ///     let value = x.value().powf(3.0);
+    ///     let kept = x.keep();
+    ///     Var::record_unary("cube", value, x, move |dy| dy * 3.0 * &*kept * &*kept)
+    /// }
+    /// let x = Var::new(Tensor::from([2.0])).requires_grad_(true);
+    /// cube(&x).backward();
+    /// assert_eq!(x.grad().unwrap().item::<f64>(), 12.0);
+    /// ```
+    #[track_caller]
+    pub fn record_unary<F>(name: &'static str, value: Tensor, input: &Var, pullback: F) -> Var
+    where
+        F: Fn(&Var) -> Var + 'static,
+    {
+        struct Unary<F>(F);
+        impl<F: Fn(&Var) -> Var> Pullback for Unary<F> {
+            fn pull(&self, _: &Rc<Step>, dys: &[Option<Var>], _: Need<'_>) -> Grads {
+                smallvec![dys[0].as_ref().map(&self.0)]
+            }
+            fn holds_values(&self) -> bool {
+                needs_drop::<F>()
+            }
+        }
+        if !recorded(&[input], &value) {
+            return Var::new(value);
+        }
+        push(name, value, &[input], Rc::new(Unary(pullback)))
+    }
+
+    /// Records an operation: `pullback` maps the gradient of the result to one gradient per input, of which it computes
+    /// those in `need`.
+    ///
+    /// A gradient may have the shape to which its input was broadcast and the dtype to which it was promoted: the
+    /// engine undoes both. The result does not require a gradient, and the pullback is dropped at once, when no input
+    /// requires one, when recording is off, or when `value` is not floating point.
+    ///
+    /// ```
+    /// use autograd::Var;
+    /// use tensor::{Shape, Tensor};
+    /// fn mul(a: &Var, b: &Var) -> Var {
+    ///     let value = &a.value() * &b.value();
+    ///     let (x, y) = (a.keep_for(&[b]), b.keep_for(&[a]));
+    ///     Var::record("my_mul", value, [a, b], move |dy, need| [need.of(0, || dy * &*y), need.of(1, || dy * &*x)])
+    /// }
+    /// let a = Var::new(Tensor::from([[2.0], [3.0]])).requires_grad_(true);
+    /// let b = Var::new(Tensor::from([1.0, 10.0]));
+    /// mul(&a, &b).sum().backward();
+    /// assert_eq!(a.grad().unwrap().to_vec::<f64>(), [11.0, 11.0]);
+    /// ```
+    #[track_caller]
+    pub fn record<'a, F, G>(name: &'static str, value: Tensor, inputs: impl AsRef<[&'a Var]>, pullback: F) -> Var
+    where
+        F: Fn(&Var, Need<'_>) -> G + 'static,
+        G: IntoIterator<Item = Option<Var>>,
+    {
+        struct Plain<F>(F);
+        impl<F: Fn(&Var, Need<'_>) -> G, G: IntoIterator<Item = Option<Var>>> Pullback for Plain<F> {
+            fn pull(&self, _: &Rc<Step>, dys: &[Option<Var>], need: Need<'_>) -> Grads {
+                dys[0].as_ref().map(|dy| (self.0)(dy, need).into_iter().collect()).unwrap_or_default()
+            }
+            fn holds_values(&self) -> bool {
+                needs_drop::<F>()
+            }
+        }
+        let inputs = inputs.as_ref();
+        if !recorded(inputs, &value) {
+            return Var::new(value);
+        }
+        push(name, value, inputs, Rc::new(Plain(pullback)))
+    }
+
+    /// Records an operation whose pullback needs its own result `y`: `pullback(y, dy, need)`.
+    ///
+    /// The result must not be captured: it owns the step, so that would be a cycle. Here its tensor is kept, and the
+    /// engine puts `y` together when it runs the pullback.
+    ///
+    /// ```
+    /// use autograd::Var;
+    /// use tensor::{Shape, Tensor};
+    /// fn exp(x: &Var) -> Var {
+    ///     Var::record_output("my_exp", x.value().exp(), [x], |y, dy, _| [Some(dy * y)])
+    /// }
+    /// let x = Var::new(Tensor::from([0.0])).requires_grad_(true);
+    /// exp(&x).backward();
+    /// assert_eq!(x.grad().unwrap().item::<f64>(), 1.0);
+    /// ```
+    #[track_caller]
+    pub fn record_output<'a, F, G>(name: &'static str, value: Tensor, inputs: impl AsRef<[&'a Var]>, pullback: F) -> Var
+    where
+        F: Fn(&Var, &Var, Need<'_>) -> G + 'static,
+        G: IntoIterator<Item = Option<Var>>,
+    {
+        struct WithOutput<F>(Tensor, F);
+        impl<F: Fn(&Var, &Var, Need<'_>) -> G, G: IntoIterator<Item = Option<Var>>> Pullback for WithOutput<F> {
+            fn pull(&self, step: &Rc<Step>, dys: &[Option<Var>], need: Need<'_>) -> Grads {
+                let Some(dy) = &dys[0] else { return Grads::new() };
+                let y = Var::with_origin(self.0.clone(), Origin::Step(step.clone(), 0));
+                (self.1)(&y, dy, need).into_iter().collect()
+            }
+            fn holds_values(&self) -> bool {
+                true
+            }
+        }
+        let inputs = inputs.as_ref();
+        if !recorded(inputs, &value) {
+            return Var::new(value);
+        }
+        let kept = value.clone();
+        push(name, value, inputs, Rc::new(WithOutput(kept, pullback)))
+    }
+
+    /// Records an operation with several results; `pullback` gets one gradient per result, `None` for a result that had
+    /// no part.
+    ///
+    /// Results that are not floating point are constants.
+    ///
+    /// ```
+    /// use autograd::Var;
+    /// use tensor::{Shape, Tensor};
+    /// let x = Var::new(Tensor::from([3.0])).requires_grad_(true);
+    /// let (t, kept) = (x.value(), x.keep());
+    /// let both = Var::record_many("square_and_double", vec![&t * &t, &t * 2.0], [&x], move |dys, _| {
+    ///     let square = dys[0].as_ref().map(|dy| dy * 2.0 * &*kept);
+    ///     let double = dys[1].as_ref().map(|dy| dy * 2.0);
+    ///     [square.into_iter().chain(double).reduce(|a, b| a + b)]
+    /// });
+    /// (&both[0] + &both[1]).backward();
+    /// assert_eq!(x.grad().unwrap().item::<f64>(), 8.0);
+    /// ```
+    #[track_caller]
+    pub fn record_many<'a, F, G>(
+        name: &'static str,
+        values: Vec<Tensor>,
+        inputs: impl AsRef<[&'a Var]>,
+        pullback: F,
+    ) -> Vec<Var>
+    where
+        F: Fn(&[Option<Var>], Need<'_>) -> G + 'static,
+        G: IntoIterator<Item = Option<Var>>,
+    {
+        struct Many<F>(F);
+        impl<F: Fn(&[Option<Var>], Need<'_>) -> G, G: IntoIterator<Item = Option<Var>>> Pullback for Many<F> {
+            fn pull(&self, _: &Rc<Step>, dys: &[Option<Var>], need: Need<'_>) -> Grads {
+                (self.0)(dys, need).into_iter().collect()
+            }
+            fn holds_values(&self) -> bool {
+                needs_drop::<F>()
+            }
+        }
+        let inputs = inputs.as_ref();
+        if !values.iter().any(|value| recorded(inputs, value)) {
+            return values.into_iter().map(Var::new).collect();
+        }
+        let step = step(name, values.len(), inputs, Rc::new(Many(pullback)));
+        let origin = |value: &Tensor, output: usize| match value.dtype().is_floating_point() {
+            true => Origin::Step(step.clone(), output as u32),
+            false => Origin::Constant,
+        };
+        values
+            .into_iter()
+            .enumerate()
+            .map(|(i, v)| {
+                let origin = origin(&v, i);
+                Var::with_origin(v, origin)
+            })
+            .collect()
+    }
+
+    /// Records an operation that has no derivative: the result requires a gradient like any other, and a backward pass
+    /// through it panics with the operation's name instead of losing the gradient.
+    ///
+    /// ```should_panic
+    /// use autograd::Var;
+    /// use tensor::{Shape, Tensor};
+    /// let x = Var::new(Tensor::from([3.0])).requires_grad_(true);
+    /// Var::record_refusing("lgamma", x.value(), [&x]).backward(); // lgamma has no derivative here
+    /// ```
+    #[track_caller]
+    pub fn record_refusing<'a>(name: &'static str, value: Tensor, inputs: impl AsRef<[&'a Var]>) -> Var {
+        Var::record(name, value, inputs, move |_, _| -> [Option<Var>; 1] {
+            panic!("backward: `{name}` has no derivative; detach() its inputs if none is wanted")
+        })
+    }
+}
+
+/// True when an operation with this result enters the graph.
+fn recorded(inputs: &[&Var], value: &Tensor) -> bool {
+    is_grad_enabled() && inputs.iter().any(|input| input.requires_grad()) && value.dtype().is_floating_point()
+}
+
+#[track_caller]
+fn push(name: &'static str, value: Tensor, inputs: &[&Var], pullback: Rc<dyn Pullback>) -> Var {
+    Var::with_origin(value, Origin::Step(step(name, 1, inputs, pullback), 0))
+}
+
+#[track_caller]
+fn step(name: &'static str, outputs: usize, inputs: &[&Var], pullback: Rc<dyn Pullback>) -> Rc<Step> {
+    let edges: SmallVec<[Edge; 2]> = inputs
+        .iter()
+        .map(|input| {
+            let value = input.tensor();
+            Edge { target: input.0.origin.borrow().clone(), shape: Shape::from(value.dims()), dtype: value.dtype() }
+        })
+        .collect();
+    Rc::new(Step {
+        seq: next_seq(),
+        name,
+        place: Location::caller(),
+        edges,
+        outputs: outputs as u32,
+        pullback: RefCell::new(Some(pullback)),
+        watch: RefCell::new(None),
+    })
+}

@@ -1,0 +1,147 @@
+//! A step: one recorded operation, and how a graph of any depth is dropped without recursion.
+
+use std::cell::RefCell;
+use std::panic::Location;
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+use tensor::{DType, Shape};
+
+use crate::hooks::Hooks;
+use crate::var::{Origin, Var};
+
+/// The gradients that a pullback gives, one per input; `None` where none was asked for or the gradient is zero.
+pub(crate) type Grads = SmallVec<[Option<Var>; 3]>;
+
+/// Which inputs of a step need a gradient; a pullback computes no others.
+#[derive(Clone, Copy, Debug)]
+pub struct Need<'a>(pub(crate) &'a [bool]);
+
+impl Need<'_> {
+    /// True when input `i` needs a gradient.
+    pub fn is(&self, i: usize) -> bool {
+        self.0[i]
+    }
+
+    /// The gradient of input `i`: `compute()` when it is needed, otherwise `None` and no work at all.
+    pub fn of(&self, i: usize, compute: impl FnOnce() -> Var) -> Option<Var> {
+        self.0[i].then(compute)
+    }
+}
+
+/// Maps the gradients of a step's outputs to those of its inputs.
+pub(crate) trait Pullback {
+    fn pull(&self, step: &Rc<Step>, dys: &[Option<Var>], need: Need<'_>) -> Grads;
+
+    /// False when nothing is captured that a pass could free; such a step may be passed any number of times.
+    fn holds_values(&self) -> bool;
+}
+
+/// Where the gradient of one input goes, and what shape and dtype it has there. Never the input's value.
+pub(crate) struct Edge {
+    pub target: Origin,
+    pub shape: Shape,
+    pub dtype: DType,
+}
+
+/// What a step does besides its pullback, for the few steps that are watched.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// Per output: its hooks.
+    pub hooks: Vec<(u32, Rc<Hooks>)>,
+    /// Per output with `retain_grad`: its gradient.
+    pub grads: Vec<(u32, Option<Var>)>,
+}
+
+/// One recorded operation.
+pub(crate) struct Step {
+    /// Creation order: larger than that of every input, so descending order is a topological order.
+    pub seq: u64,
+    pub name: &'static str,
+    /// The line of the user's program that ran the operation.
+    pub place: &'static Location<'static>,
+    pub edges: SmallVec<[Edge; 2]>,
+    pub outputs: u32,
+    /// Empty once a pass has freed it.
+    pub pullback: RefCell<Option<Rc<dyn Pullback>>>,
+    pub watch: RefCell<Option<Box<Watch>>>,
+}
+
+impl Step {
+    /// The pullback for one pass: left in place when the graph is retained or nothing would be freed.
+    pub fn pullback(&self, retain: bool) -> Option<Rc<dyn Pullback>> {
+        let mut slot = self.pullback.borrow_mut();
+        match &*slot {
+            Some(pullback) if retain || !pullback.holds_values() => Some(pullback.clone()),
+            _ => slot.take(),
+        }
+    }
+}
+
+/// What a dropped step owned and what may in turn be the last owner of other steps.
+#[allow(dead_code, reason = "held only to be dropped")]
+enum Garbage {
+    Origin(Origin),
+    Pullback(Rc<dyn Pullback>),
+    Watch(Box<Watch>),
+}
+
+#[derive(Default)]
+struct Queue {
+    draining: bool,
+    garbage: Vec<Garbage>,
+}
+
+thread_local! {
+    static QUEUE: RefCell<Queue> = const { RefCell::new(Queue { draining: false, garbage: Vec::new() }) };
+}
+
+impl Drop for Step {
+    /// Hands everything that could own another step to a queue which the outermost drop empties: the stack stays flat
+    /// however deep the graph is, because every path from a step to another ends in this function.
+    fn drop(&mut self) {
+        let mut garbage: SmallVec<[Garbage; 4]> = SmallVec::new();
+        for edge in &mut self.edges {
+            // Taken out even when others own it too: they may be garbage of this same step, which would leave the field
+            // the last.
+            let target = std::mem::replace(&mut edge.target, Origin::Constant);
+            let last = match &target {
+                Origin::Constant => false,
+                Origin::Leaf(leaf) => Rc::strong_count(leaf) == 1,
+                Origin::Step(step, _) => Rc::strong_count(step) == 1,
+            };
+            if last {
+                garbage.push(Garbage::Origin(target));
+            }
+        }
+        garbage.extend(self.pullback.get_mut().take().filter(|p| p.holds_values()).map(Garbage::Pullback));
+        garbage.extend(self.watch.get_mut().take().map(Garbage::Watch));
+        if garbage.is_empty() {
+            return;
+        }
+        let outermost = QUEUE.try_with(|queue| {
+            let mut queue = queue.borrow_mut();
+            queue.garbage.extend(garbage.drain(..));
+            !std::mem::replace(&mut queue.draining, true)
+        });
+        // When the thread is ending and its queue is gone, `garbage` still holds everything and drops here.
+        if outermost == Ok(true) {
+            drain();
+        }
+    }
+}
+
+/// Drops queued items until none are left. A captured value's own panicking drop must not leave the queue marked busy.
+fn drain() {
+    struct Done;
+    impl Drop for Done {
+        fn drop(&mut self) {
+            let _ = QUEUE.try_with(|queue| queue.borrow_mut().draining = false);
+        }
+    }
+    let _done = Done;
+    // The borrow ends with the pop: dropping an item pushes to the same queue.
+    while let Some(item) = QUEUE.with(|queue| queue.borrow_mut().garbage.pop()) {
+        drop(item);
+    }
+}

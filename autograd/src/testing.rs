@@ -1,0 +1,555 @@
+//! The property tests that every operation goes through.
+//!
+//! An operation enters with one line, a [`Sample`], in the table at the end of its own file. From that line come: the
+//! first derivative and the second against central differences in f64, the agreement of every layout of the inputs and
+//! of the gradient with contiguous ones, and that the inputs stay as they were. Shapes run from 0-d over empty to
+//! broadcast; see the rules at the end.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use tensor::{DType, Tensor};
+
+use crate::{GradOptions, GradcheckOptions, Var, grad, gradcheck, gradgradcheck};
+
+/// How an operation is tested, as data.
+pub(crate) struct Sample {
+    /// The method's name.
+    pub op: &'static str,
+    /// Calls it; every other argument comes from the [`Pick`], which gives the same answers each time.
+    call: Call,
+    /// Where the elements of each input lie.
+    domains: &'static [Domain],
+    /// The inputs' shapes, made from a random one.
+    shapes: ShapeRule,
+    /// Central differences through f32 are too coarse; such a sample is checked for layouts only.
+    loose: bool,
+}
+
+enum Call {
+    Unary(fn(&Var) -> Var),
+    Binary(fn(&Var, &Var) -> Var),
+    Any(fn(&[Var], &mut Pick) -> Vec<Var>),
+}
+
+pub(crate) type ShapeRule = fn(&[usize], &mut Pick, usize) -> Vec<Vec<usize>>;
+
+impl Sample {
+    fn run(&self, inputs: &[Var], seed: u64) -> Vec<Var> {
+        match self.call {
+            Call::Unary(f) => vec![f(&inputs[0])],
+            Call::Binary(f) => vec![f(&inputs[0], &inputs[1])],
+            Call::Any(f) => f(inputs, &mut Pick::new(seed)),
+        }
+    }
+
+    /// Leaves out central differences.
+    pub fn loose(mut self) -> Sample {
+        self.loose = true;
+        self
+    }
+}
+
+/// A function of one value of any shape.
+pub(crate) fn unary(op: &'static str, domain: Domain, f: fn(&Var) -> Var) -> Sample {
+    let domains = Box::leak(Box::new([domain]));
+    Sample { op, call: Call::Unary(f), domains, shapes: same, loose: false }
+}
+
+/// A function of two values that broadcast.
+pub(crate) fn binary(op: &'static str, a: Domain, b: Domain, f: fn(&Var, &Var) -> Var) -> Sample {
+    let domains = Box::leak(Box::new([a, b]));
+    Sample { op, call: Call::Binary(f), domains, shapes: broadcast, loose: false }
+}
+
+/// Any other function.
+pub(crate) fn sample(
+    op: &'static str,
+    domains: &'static [Domain],
+    shapes: ShapeRule,
+    f: fn(&[Var], &mut Pick) -> Vec<Var>,
+) -> Sample {
+    Sample { op, call: Call::Any(f), domains, shapes, loose: false }
+}
+
+/// Where an input's elements lie. Central differences need room around each: samples keep away from kinks and ties.
+#[derive(Clone, Copy)]
+pub(crate) enum Domain {
+    /// Evenly in a range.
+    Range(f64, f64),
+    /// In -2.6 to 2.6, but not near these points.
+    Away(&'static [f64]),
+    /// In -2 to 2, all different, across all inputs.
+    Distinct,
+}
+
+pub(crate) const REAL: Domain = Domain::Range(-2.0, 2.0);
+pub(crate) const POSITIVE: Domain = Domain::Range(0.3, 2.5);
+pub(crate) const NONZERO: Domain = Domain::Away(&[0.0]);
+pub(crate) const DISTINCT: Domain = Domain::Distinct;
+
+/// How an input lies in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Layout {
+    Contiguous,
+    Transposed,
+    /// A window in a larger tensor that is otherwise NaN, so that reading beside it shows.
+    Sliced,
+    /// Every second element of a tensor that is otherwise NaN.
+    Strided,
+    Flipped,
+    /// One dimension repeats a single element.
+    Expanded,
+}
+
+const LAYOUTS: [Layout; 6] =
+    [Layout::Contiguous, Layout::Transposed, Layout::Sliced, Layout::Strided, Layout::Flipped, Layout::Expanded];
+
+impl Layout {
+    /// `t` laid out like this.
+    pub fn of(self, t: &Tensor) -> Tensor {
+        let all: Vec<isize> = (0..t.ndim() as isize).collect();
+        let back: Vec<isize> = all.iter().rev().copied().collect();
+        let strange = |shape: &[usize]| Tensor::full(shape, f64::NAN, t.dtype());
+        match self {
+            Layout::Contiguous => t.contiguous(),
+            Layout::Transposed => t.permute(&back).contiguous().permute(&back),
+            Layout::Sliced => all.iter().fold(t.contiguous(), |t, &dim| {
+                let mut edge = t.dims().to_vec();
+                edge[dim as usize] = 1;
+                let n = t.dim(dim);
+                Tensor::cat(&[strange(&edge), t, strange(&edge)], dim).narrow(dim, 1, n)
+            }),
+            Layout::Strided => Tensor::stack(&[t.clone(), strange(t.dims())], -1).select(-1, 0),
+            Layout::Flipped => t.flip(&all).contiguous().flip(&all),
+            Layout::Expanded => match t.dims().iter().position(|&n| n > 1) {
+                Some(dim) => t.narrow(dim as isize, 0, 1).contiguous().expand(t.shape()),
+                None => t.contiguous(),
+            },
+        }
+    }
+}
+
+/// Arguments that are no inputs: a stream of numbers that a seed fixes.
+pub(crate) struct Pick(u64);
+
+impl Pick {
+    pub fn new(seed: u64) -> Pick {
+        Pick(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        // SplitMix64 (Steele, Lea and Flood, 2014).
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Evenly in 0 to 1.
+    pub fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// 0 to `n - 1`; 0 for `n = 0`.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.unit() * n as f64) as usize
+    }
+
+    pub fn coin(&mut self) -> bool {
+        self.below(2) == 1
+    }
+
+    /// A dimension of `ndim`, counted from either end.
+    pub fn dim(&mut self, ndim: usize) -> isize {
+        let dim = self.below(ndim) as isize;
+        if self.coin() { dim - ndim as isize } else { dim }
+    }
+
+    /// None (which means all), one or two of `ndim` dimensions.
+    pub fn dims(&mut self, ndim: usize) -> Vec<isize> {
+        let order = self.order(ndim);
+        order[..self.below(3).min(ndim)].to_vec()
+    }
+
+    /// The dimensions in any order.
+    pub fn order(&mut self, ndim: usize) -> Vec<isize> {
+        let mut order: Vec<isize> = (0..ndim as isize).collect();
+        self.shuffle(&mut order);
+        order
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i + 1));
+        }
+    }
+
+    /// A mask.
+    pub fn mask(&mut self, shape: &[usize]) -> Tensor {
+        let values: Vec<bool> = (0..shape.iter().product()).map(|_| self.coin()).collect();
+        Tensor::from_vec(values, shape)
+    }
+
+    /// Indices below `n`.
+    pub fn ids(&mut self, shape: &[usize], n: usize) -> Tensor {
+        let values: Vec<i64> = (0..shape.iter().product()).map(|_| self.below(n) as i64).collect();
+        Tensor::from_vec(values, shape)
+    }
+
+    /// A shape that broadcasts to `shape`.
+    pub fn unbroadcast(&mut self, shape: &[usize]) -> Vec<usize> {
+        let tail = &shape[self.below(shape.len() + 1)..];
+        tail.iter().map(|&n| if self.coin() { 1 } else { n }).collect()
+    }
+}
+
+/// A mask or an index as a result, so that its layouts are compared too; it has no gradient, as central differences
+/// confirm.
+pub(crate) fn mask(t: Tensor) -> Vec<Var> {
+    vec![Var::new(t.to_dtype(DType::F64))]
+}
+
+// Rules that make the inputs' shapes out of a random one.
+
+pub(crate) fn same(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    vec![shape.to_vec(); n]
+}
+
+pub(crate) fn broadcast(shape: &[usize], pick: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    (0..n).map(|_| if pick.coin() { shape.to_vec() } else { pick.unbroadcast(shape) }).collect()
+}
+
+fn with_ndim(shape: &[usize], least: usize) -> Vec<usize> {
+    [&vec![2; least.saturating_sub(shape.len())], shape].concat()
+}
+
+pub(crate) fn at_least_1d(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    vec![with_ndim(shape, 1); n]
+}
+
+pub(crate) fn at_least_2d(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    vec![with_ndim(shape, 2); n]
+}
+
+pub(crate) fn matrix(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    vec![with_ndim(shape, 2)[..2].to_vec(); n]
+}
+
+/// Without empty dimensions, for what needs an element.
+pub(crate) fn nonempty(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    vec![shape.iter().map(|&s| s.max(1)).collect(); n]
+}
+
+/// At least 1-d, without empty dimensions.
+pub(crate) fn rows(shape: &[usize], pick: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    nonempty(&with_ndim(shape, 1), pick, n)
+}
+
+/// At least two elements along every dimension.
+pub(crate) fn several(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    vec![with_ndim(shape, 1).iter().map(|&s| s.max(2)).collect(); n]
+}
+
+/// Two factors of a matrix product: vectors, matrices, batches that broadcast.
+pub(crate) fn products(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize>> {
+    let batch = &shape[..shape.len().min(1)];
+    let (m, k, n) = (pick.below(4), pick.below(4), pick.below(4));
+    let operand = |pick: &mut Pick, rows: usize, columns: usize| {
+        let batch = if pick.coin() { batch.to_vec() } else { pick.unbroadcast(batch) };
+        [&batch[..], &[rows, columns]].concat()
+    };
+    match pick.below(5) {
+        0 => vec![vec![k], vec![k]],
+        1 => vec![vec![k], operand(pick, k, n)],
+        2 => vec![operand(pick, m, k), vec![k]],
+        _ => vec![operand(pick, m, k), operand(pick, k, n)],
+    }
+}
+
+/// Input, weight and bias of a linear layer.
+pub(crate) fn linear_shapes(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize>> {
+    let (inputs, outputs) = (1 + pick.below(3), 1 + pick.below(3));
+    let batch = &shape[..shape.len().min(2)];
+    vec![[batch, &[inputs]].concat(), vec![outputs, inputs], vec![outputs]]
+}
+
+/// An embedding table.
+pub(crate) fn table_of_rows(_: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize>> {
+    vec![vec![1 + pick.below(4), 1 + pick.below(3)]]
+}
+
+/// Input, weight and bias of a layer norm over the last one or two dimensions.
+pub(crate) fn normalised_shapes(shape: &[usize], pick: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    let x: Vec<usize> = with_ndim(shape, 2).iter().map(|&s| s.max(2)).collect();
+    let last = x[x.len() - 1 - pick.below(2)..].to_vec();
+    [vec![x], vec![last; n - 1]].concat()
+}
+
+/// Queries, keys and values of attention heads.
+pub(crate) fn heads(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize>> {
+    let batch: Vec<usize> = with_ndim(shape, 2)[..2].iter().map(|&s| s.max(1)).collect();
+    let (t, s, d) = (1 + pick.below(3), 1 + pick.below(3), 1 + pick.below(3));
+    let with = |rows: usize| [&batch[..], &[rows, d]].concat();
+    vec![with(t), with(s), with(s)]
+}
+
+/// Logits: a row per item, a column per class.
+pub(crate) fn logits(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize>> {
+    vec![vec![shape.first().copied().unwrap_or(2), 2 + pick.below(3)]]
+}
+
+// The properties.
+
+/// One random trial of an operation.
+#[derive(Clone, Debug)]
+struct Trial {
+    shape: Vec<usize>,
+    layouts: Vec<Layout>,
+    seed: u64,
+}
+
+fn trials() -> impl Strategy<Value = Trial> {
+    let shape = prop::collection::vec(0usize..4, 0..4);
+    let layouts = prop::collection::vec(prop::sample::select(&LAYOUTS[..]), 4);
+    (shape, layouts, any::<u64>()).prop_map(|(shape, layouts, seed)| Trial { shape, layouts, seed })
+}
+
+/// The shapes that break things, each in every layout, whatever chance brings besides.
+fn corners() -> Vec<Trial> {
+    let shapes: [&[usize]; 6] = [&[], &[0], &[1], &[2, 0], &[2, 3], &[3, 1, 2]];
+    let trial = |(i, (shape, layout)): (usize, (&&[usize], Layout))| Trial {
+        shape: shape.to_vec(),
+        layouts: (0..4).map(|j| LAYOUTS[(layout as usize + j) % LAYOUTS.len()]).collect(),
+        seed: i as u64,
+    };
+    let pairs = shapes.iter().flat_map(|shape| LAYOUTS.iter().map(move |&layout| (shape, layout)));
+    pairs.enumerate().map(trial).collect()
+}
+
+/// The values of a trial's inputs, laid out as it says.
+fn inputs(sample: &Sample, trial: &Trial) -> Vec<Tensor> {
+    let mut pick = Pick::new(!trial.seed);
+    let shapes = (sample.shapes)(&trial.shape, &mut pick, sample.domains.len());
+    let distinct = |(shape, domain): (&Vec<usize>, &Domain)| match domain {
+        Domain::Distinct => shape.iter().product(),
+        _ => 0usize,
+    };
+    let total: usize = shapes.iter().zip(sample.domains).map(distinct).sum();
+    let mut grid: Vec<usize> = (0..total).collect();
+    pick.shuffle(&mut grid);
+    let mut grid = grid.into_iter();
+    let mut tensors = Vec::new();
+    for (i, (shape, &domain)) in shapes.iter().zip(sample.domains).enumerate() {
+        let mut element = || match domain {
+            Domain::Range(low, high) => low + (high - low) * pick.unit(),
+            Domain::Away(points) => loop {
+                let x = -2.6 + 5.2 * pick.unit();
+                if points.iter().all(|p| (x - p).abs() > 0.1) {
+                    break x;
+                }
+            },
+            Domain::Distinct => {
+                -2.0 + 4.0 * (grid.next().expect("one per element") as f64 + 0.2 + 0.6 * pick.unit()) / total as f64
+            }
+        };
+        let values: Vec<f64> = (0..shape.iter().product()).map(|_| element()).collect();
+        let layout = match (domain, trial.layouts[i % trial.layouts.len()]) {
+            // Repeating an element makes ties.
+            (Domain::Distinct, Layout::Expanded) => Layout::Flipped,
+            (_, layout) => layout,
+        };
+        tensors.push(layout.of(&Tensor::from_vec(values, &shape[..])));
+    }
+    tensors
+}
+
+fn leaves(tensors: &[Tensor]) -> Vec<Var> {
+    tensors.iter().map(|t| Var::new(t.clone()).requires_grad_(true)).collect()
+}
+
+fn check_first_derivative(sample: &Sample, trial: &Trial) -> Result<(), String> {
+    let inputs = leaves(&inputs(sample, trial));
+    let options = GradcheckOptions::default();
+    gradcheck(|v| sample.run(v, trial.seed), &inputs, options).map_err(|error| error.to_string())
+}
+
+fn check_second_derivative(sample: &Sample, trial: &Trial) -> Result<(), String> {
+    let inputs = leaves(&inputs(sample, trial));
+    let options = GradcheckOptions::default();
+    gradgradcheck(|v| sample.run(v, trial.seed), &inputs, options).map_err(|error| format!("second: {error}"))
+}
+
+/// Values and gradients are those of contiguous inputs and gradients, and the inputs stay as they were.
+fn check_layouts(sample: &Sample, trial: &Trial) -> Result<(), String> {
+    let strided = inputs(sample, trial);
+    let before: Vec<Tensor> = strided.iter().map(Tensor::copy).collect();
+    let run = |inputs: &[Tensor], layout: Layout| -> Vec<Tensor> {
+        let leaves = leaves(inputs);
+        let outputs = sample.run(&leaves, trial.seed);
+        let mut pick = Pick::new(trial.seed ^ 1);
+        let differentiable: Vec<&Var> = outputs.iter().filter(|output| output.requires_grad()).collect();
+        let dys = differentiable.iter().map(|output| {
+            let values: Vec<f64> = (0..output.numel()).map(|_| pick.unit() - 0.5).collect();
+            Var::new(layout.of(&Tensor::from_vec(values, output.shape())))
+        });
+        let options = GradOptions { grad_outputs: Some(dys.collect()), materialize_grads: true, ..Default::default() };
+        let grads = grad(&differentiable, &leaves.iter().collect::<Vec<_>>(), options);
+        outputs.iter().chain(grads.iter().flatten()).map(Var::value).collect()
+    };
+    // An expanded gradient would have other values; its layout shows in the gradient of a sum.
+    let dy_layout = match trial.layouts[0] {
+        Layout::Expanded => Layout::Strided,
+        layout => layout,
+    };
+    let got = run(&strided, dy_layout);
+    let expected = run(&before, Layout::Contiguous);
+    for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
+        let close = got.shape() == expected.shape() && got.allclose(expected, 1e-10, 1e-12);
+        if !close {
+            return Err(format!("result or gradient {i}: {got} instead of {expected}"));
+        }
+    }
+    match strided.iter().zip(&before).position(|(after, before)| !after.bit_eq(before)) {
+        Some(i) => Err(format!("input {i} changed")),
+        None => Ok(()),
+    }
+}
+
+/// Runs a check over the corner cases and over random trials, which shrink to a small one when they fail.
+fn prove(table: Vec<Sample>, corners: &[Trial], cases: u32, check: fn(&Sample, &Trial) -> Result<(), String>) {
+    for sample in table {
+        for trial in corners {
+            check(&sample, trial).unwrap_or_else(|error| panic!("`{}` at {trial:?}: {error}", sample.op));
+        }
+        // Always the same trials: a failure can be repeated, and no run fails by chance.
+        let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
+        let result = TestRunner::new_with_rng(config, rng)
+            .run(&trials(), |trial| check(&sample, &trial).map_err(TestCaseError::fail));
+        result.unwrap_or_else(|error| panic!("`{}`: {error}", sample.op));
+    }
+}
+
+/// The families, each with a test per property.
+macro_rules! families {
+    ($($family:ident),* $(,)?) => {
+        fn tables() -> Vec<(&'static str, Vec<Sample>)> {
+            vec![$((stringify!($family), crate::ops::$family::table())),*]
+        }
+
+        $(mod $family {
+            use super::*;
+
+            fn smooth() -> Vec<Sample> {
+                crate::ops::$family::table().into_iter().filter(|sample| !sample.loose).collect()
+            }
+
+            #[test]
+            fn first_derivative() {
+                prove(smooth(), &corners(), 64, check_first_derivative);
+            }
+
+            #[test]
+            fn second_derivative() {
+                prove(smooth(), &corners(), 32, check_second_derivative);
+            }
+
+            #[test]
+            fn layouts() {
+                prove(crate::ops::$family::table(), &corners(), 64, check_layouts);
+            }
+        })*
+    };
+}
+
+families! {
+    activation, arithmetic, attention, compare, dropout, embedding, extremum, index, join, loss, matmul, norm, reduce,
+    shape, softmax, unary,
+}
+
+/// Every public method in `ops/` is in its family's table, and every file there is a family.
+#[test]
+fn every_operation_is_sampled() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ops");
+    let tables = tables();
+    let mut missing = Vec::new();
+    let mut methods = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder of operations") {
+        let path = entry.expect("an entry").path();
+        let family = path.file_stem().expect("a name").to_str().expect("UTF-8").to_string();
+        if family == "mod" {
+            continue;
+        }
+        let Some((_, table)) = tables.iter().find(|(name, _)| *name == family) else {
+            missing.push(format!("the family {family}"));
+            continue;
+        };
+        let source = std::fs::read_to_string(&path).expect("a source file");
+        let operations = source.split("#[cfg(test)]").next().expect("what comes before the tests");
+        for line in operations.lines().filter_map(|line| line.strip_prefix("    pub fn ")) {
+            let name: String = line.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if !table.iter().any(|sample| sample.op == name) && !HELPERS.contains(&&*name) && !name.is_empty() {
+                missing.push(format!("{family}::{name}"));
+            }
+            methods += 1;
+        }
+    }
+    assert!(missing.is_empty(), "not in the property tests: {missing:?}");
+    assert!(methods > 80, "only {methods} methods were found; does the search still see them?");
+}
+
+/// Methods of helper types in `ops/` that are no operations.
+const HELPERS: [&str; 3] = ["new", "count", "stretch"];
+
+// What the families' own tests use.
+
+/// The gradient of the sum of `f` at the values of a vector.
+pub(crate) fn gradient_at(values: &[f64], f: impl Fn(&Var) -> Var) -> Vec<f64> {
+    let x = Var::new(Tensor::from_slice(values, [values.len()])).requires_grad_(true);
+    f(&x).sum().backward();
+    x.grad().expect("a leaf's gradient").to_vec()
+}
+
+/// Asserts that a fused operation and its plain reference agree: values and gradients in f64 and in f32, and the
+/// gradients recorded for differentiating again.
+pub(crate) fn agrees_with_reference(
+    domains: &[Domain],
+    shapes: &[&[usize]],
+    fused: impl Fn(&[Var]) -> Var,
+    reference: impl Fn(&[Var]) -> Var,
+) {
+    let mut pick = Pick::new(7);
+    let values: Vec<Tensor> = shapes
+        .iter()
+        .zip(domains)
+        .map(|(shape, domain)| {
+            let Domain::Range(low, high) = *domain else { panic!("agrees_with_reference takes ranges") };
+            let values = (0..shape.iter().product()).map(|_| low + (high - low) * pick.unit()).collect::<Vec<f64>>();
+            Tensor::from_vec(values, *shape)
+        })
+        .collect();
+    for (dtype, tolerance) in [(DType::F64, 1e-11), (DType::F32, 2e-5)] {
+        let run = |f: &dyn Fn(&[Var]) -> Var, create_graph: bool| -> Vec<Tensor> {
+            let inputs: Vec<Var> = values.iter().map(|v| Var::new(v.to_dtype(dtype)).requires_grad_(true)).collect();
+            let y = f(&inputs);
+            assert_eq!(y.dtype(), dtype);
+            let n = y.numel();
+            let dy = Tensor::from_vec((0..n).map(|i| (i as f64 * 0.7).sin()).collect(), y.shape()).to_dtype(dtype);
+            let options = GradOptions { grad_outputs: Some(vec![Var::new(dy)]), create_graph, ..Default::default() };
+            let grads = grad(&[&y], &inputs.iter().collect::<Vec<_>>(), options);
+            std::iter::once(&y).chain(grads.iter().flatten()).map(Var::value).collect()
+        };
+        let expected = run(&reference, false);
+        for create_graph in [false, true] {
+            let got = run(&fused, create_graph);
+            assert_eq!(got.len(), expected.len(), "a gradient is missing");
+            for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
+                assert_eq!(got.shape(), expected.shape());
+                assert!(
+                    got.allclose(expected, tolerance, tolerance),
+                    "{dtype}, create_graph {create_graph}, result or gradient {i}: {got} instead of {expected}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `gpt generate`.
+
+use std::io::{self, Write};
+
+use super::GenerateArgs;
+use crate::generate::{Generation, Sampling};
+use crate::{CharTokenizer, Error, Gpt, Result, checkpoint};
+
+/// Writes the prompt and what the model adds to it on stdout, character by character.
+pub(super) fn run(args: &GenerateArgs) -> Result<()> {
+    if let Some(threads) = args.threads {
+        tensor::set_num_threads(threads);
+    }
+    let (model, tokenizer) = checkpoint::load(&args.model)?;
+    let prompt = match &args.prompt {
+        Some(text) if !text.is_empty() => text.clone(),
+        _ => beginning(&tokenizer),
+    };
+    let ids = tokenizer.encode(&prompt).map_err(|e| Error::invalid(format!("the prompt has {e}")))?;
+    let sampling = Sampling { temperature: args.temperature, top_k: args.top_k };
+    let tokens = Generation::new(&model, &ids, sampling, args.seed).take(args.max_new);
+    let mut out = io::stdout().lock();
+    let mut written = 0;
+    // Whoever reads the text may stop reading at any point, as `head` does: then there is nobody left to write for.
+    let shown = args.prompt.as_deref().unwrap_or_default();
+    if write!(out, "{shown}").and_then(|()| out.flush()).is_err() {
+        return Ok(());
+    }
+    for id in tokens {
+        if write!(out, "{}", tokenizer.char_of(id)?).and_then(|()| out.flush()).is_err() {
+            return Ok(());
+        }
+        written += 1;
+    }
+    let _ = writeln!(out).and_then(|()| out.flush());
+    if written < args.max_new {
+        return Err(Error::in_file(&args.model, "the weights give logits that are not finite"));
+    }
+    Ok(())
+}
+
+/// A text of `length` characters from a model that was just trained.
+pub(super) fn sample(model: &Gpt, tokenizer: &CharTokenizer, length: usize, seed: u64) -> Result<String> {
+    let ids = tokenizer.encode(&beginning(tokenizer))?;
+    let sampling = Sampling { temperature: 0.8, top_k: None };
+    let ids: Vec<i64> = Generation::new(model, &ids, sampling, seed).take(length).collect();
+    tokenizer.decode(&ids)
+}
+
+/// What to begin with when nothing is asked for: a line break, as if a line had just ended.
+fn beginning(tokenizer: &CharTokenizer) -> String {
+    let chars = tokenizer.chars();
+    if chars.contains(&'\n') { "\n".into() } else { chars[0].to_string() }
+}

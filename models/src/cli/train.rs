@@ -1,0 +1,223 @@
+//! `gpt train`, and what `gpt` does without a command.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{TrainArgs, generate, peak_rss_mb, say};
+use crate::curve::Curve;
+use crate::progress::Progress;
+use crate::train::{Event, Length, Outcome, TrainOptions};
+use crate::{CharTokenizer, Error, Gpt, GptConfig, Preset, Result, TextDataset, checkpoint, corpus};
+
+/// The length of the sample after a training run.
+const SAMPLE: usize = 500;
+
+/// How long `gpt` without a command takes on two cores, the start, the sample and the saving included.
+const TWO_MINUTES: Duration = Duration::from_secs(120);
+
+/// Everything about a run that is decided before it starts.
+struct Plan {
+    data: Option<PathBuf>,
+    out: PathBuf,
+    preset: Preset,
+    /// The sizes of the model, except for the vocabulary, which the text decides.
+    model: GptConfig,
+    train: TrainOptions,
+    threads: Option<usize>,
+    json: bool,
+}
+
+/// `gpt train`.
+pub(super) fn run(args: &TrainArgs, program: &str) -> Result<()> {
+    let sizes = args.preset.sizes();
+    let plan = Plan {
+        data: args.data.clone(),
+        out: args.out.clone().unwrap_or_else(|| default_out(args.preset)),
+        preset: args.preset,
+        model: GptConfig {
+            layers: args.layers.unwrap_or(sizes.layers),
+            heads: args.heads.unwrap_or(sizes.heads),
+            dropout: args.dropout,
+            ..GptConfig::new(0, args.context.unwrap_or(sizes.context), args.width.unwrap_or(sizes.width))
+        },
+        train: TrainOptions {
+            length: Length::Steps(args.steps),
+            batch: args.batch.unwrap_or(sizes.batch),
+            lr: args.lr,
+            min_lr: args.min_lr.unwrap_or_else(|| f64::min(1e-4, args.lr / 10.0)),
+            warmup: args.warmup,
+            weight_decay: args.weight_decay,
+            clip: args.clip,
+            eval_every: args.eval_every,
+            eval_batches: args.eval_batches,
+            seed: args.seed,
+            ..TrainOptions::default()
+        },
+        threads: args.threads,
+        json: args.json,
+    };
+    carry_out(&plan, program)
+}
+
+/// `gpt` alone: as many steps on the built-in corpus as end within two minutes.
+pub(super) fn two_minutes(program: &str) -> Result<()> {
+    let preset = Preset::NanoCpu;
+    let sizes = preset.sizes();
+    let plan = Plan {
+        data: None,
+        out: default_out(preset),
+        preset,
+        model: GptConfig { layers: sizes.layers, heads: sizes.heads, ..GptConfig::new(0, sizes.context, sizes.width) },
+        // The sample and the saving take a few seconds.
+        train: TrainOptions { length: Length::Within(TWO_MINUTES.mul_f64(0.95)), ..TrainOptions::default() },
+        threads: None,
+        json: false,
+    };
+    carry_out(&plan, program)
+}
+
+fn default_out(preset: Preset) -> PathBuf {
+    Path::new("runs").join(preset.name())
+}
+
+/// Trains, shows, saves, samples.
+fn carry_out(plan: &Plan, program: &str) -> Result<()> {
+    let started = Instant::now();
+    // All that can be wrong is looked at before anything is written.
+    plan.train.check()?;
+    let (name, text) = match &plan.data {
+        Some(path) => (path.display().to_string(), read_text(path)?),
+        None => ("this program's own sources".to_string(), corpus::TEXT.to_string()),
+    };
+    let tokenizer = CharTokenizer::from_text(&text).map_err(|e| Error::invalid(format!("{name}: {e}")))?;
+    let config = GptConfig { vocab: tokenizer.vocab_size(), ..plan.model.clone() };
+    config.check()?;
+    let data =
+        TextDataset::new(&text, &tokenizer, config.context).map_err(|e| Error::invalid(format!("{name}: {e}")))?;
+    let parameters = config.num_parameters().unwrap_or(u64::MAX);
+    check_memory(&config, plan.train.batch)?;
+    check_out(&plan.out)?;
+
+    if let Some(threads) = plan.threads {
+        tensor::set_num_threads(threads);
+    }
+    tensor::manual_seed(plan.train.seed);
+    let model = Gpt::new(config.clone())?;
+    say(&format!(
+        "{}: {} layers, {} heads, width {}, context {}: {parameters} parameters\n\
+         text: {name}, {} characters, {} different",
+        plan.preset,
+        config.layers,
+        config.heads,
+        config.width,
+        config.context,
+        text.chars().count(),
+        tokenizer.vocab_size(),
+    ));
+
+    let csv = plan.out.join("loss.csv");
+    let svg = plan.out.join("loss.svg");
+    let outcome = watch(plan, &model, &data, &csv)?;
+    checkpoint::save(&plan.out, &model, &tokenizer)?;
+    write(&csv, &outcome.curve.to_csv())?;
+    write(&svg, &outcome.curve.to_svg(&format!("{} on {name}", plan.preset))?)?;
+    let seconds = started.elapsed().as_secs_f64();
+
+    let sample = generate::sample(&model, &tokenizer, SAMPLE, plan.train.seed)?;
+    let out = plan.out.display();
+    say(&format!(
+        "\n--- a sample ---\n{}\n----------------\n\n\
+         {} steps, {:.0} tokens/s, validation loss {:.4}\n\
+         saved: {out}/{} {} {}, the loss curve: {} {}\n\
+         next:  {program} generate --model {out} --max-new 1000\n       \
+         {program} train --data FILE --out runs/mine",
+        sample.trim_matches('\n'),
+        outcome.steps,
+        outcome.tokens_per_s,
+        outcome.val_loss,
+        checkpoint::WEIGHTS,
+        checkpoint::CONFIG,
+        checkpoint::TOKENIZER,
+        csv.display(),
+        svg.display(),
+    ));
+    if plan.json {
+        let report = json!({
+            "steps": outcome.steps,
+            "train_loss": outcome.train_loss,
+            "val_loss": outcome.val_loss,
+            "tokens_per_s": outcome.tokens_per_s,
+            "seconds": seconds,
+            "peak_rss_mb": peak_rss_mb(),
+            "parameters": parameters,
+        });
+        say(&report.to_string());
+    }
+    Ok(())
+}
+
+/// Trains with a progress display; the table of the losses so far is there from the first evaluation on.
+fn watch(plan: &Plan, model: &Gpt, data: &TextDataset, csv: &Path) -> Result<Outcome> {
+    let mut progress = Progress::new();
+    let mut problem = None;
+    let save = |curve: &Curve| write(csv, &curve.to_csv()).err();
+    let outcome = crate::train::train(model, data, &plan.train, |event| match event {
+        Event::Step { step, total, loss, tokens_per_s } => progress.step(step, total, loss, tokens_per_s),
+        Event::Evaluated { step, total, train_loss, val_loss, curve } => {
+            progress
+                .line(&format!("step {step}/{total}  training loss {train_loss:.4}  validation loss {val_loss:.4}"));
+            problem = problem.take().or_else(|| save(curve));
+        }
+    });
+    progress.finish();
+    problem.map_or(outcome, Err)
+}
+
+/// Reads a text file.
+fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
+    let text = String::from_utf8(bytes).map_err(|e| Error::in_file(path, format!("not a UTF-8 text: {e}")))?;
+    if text.is_empty() { Err(Error::in_file(path, "the file is empty")) } else { Ok(text) }
+}
+
+/// Refuses a run that cannot fit the memory of this machine, where the system tells how much there is.
+///
+/// AdamW needs four numbers per parameter (the weight, its gradient and two means), and a token of the batch at least
+/// ten times its width in each block and its logits.
+fn check_memory(config: &GptConfig, batch: usize) -> Result<()> {
+    let [layers, width, vocab, context, batch] =
+        [config.layers, config.width, config.vocab, config.context, batch].map(|size| size as u128);
+    let parameters = u128::from(config.num_parameters().unwrap_or(u64::MAX));
+    // `check` has bounded the sizes of the model, so that only the batch can overflow.
+    let token = 10 * layers * width + vocab;
+    let needs = batch.saturating_mul(context).saturating_mul(token).saturating_mul(4).saturating_add(16 * parameters);
+    match total_memory() {
+        Some(has) if needs > u128::from(has) => Err(Error::invalid(format!(
+            "training {parameters} parameters with a batch of {batch} takes at least {:.1} GB, this machine has {:.1} GB",
+            needs as f64 / 1e9,
+            has as f64 / 1e9
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The memory of this machine in bytes, as Linux tells it.
+fn total_memory() -> Option<u64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Makes the directory `out` and makes sure that files can be written there: it would be late to learn it afterwards.
+fn check_out(out: &Path) -> Result<()> {
+    let refused = |e: std::io::Error| Error::invalid(format!("--out {}: {e}", out.display()));
+    std::fs::create_dir_all(out).map_err(refused)?;
+    tempfile::tempfile_in(out).map_err(refused)?;
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    tensor::io::write_atomic(path, text.as_bytes()).map_err(|e| Error::write(path, e))
+}

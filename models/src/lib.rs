@@ -1,0 +1,34 @@
+//! Models, and what it takes to train and use them: data, tokenizer, trainer, generation, checkpoints and the `gpt`
+//! command.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`mlp`], [`gpt`] | the models, written to be read |
+//! | [`tokenizer`], [`data`], [`corpus`] | text to tokens to batches |
+//! | [`train`], [`curve`], [`progress`] | the trainer, its loss curve, what it shows |
+//! | [`generate`] | text from a model |
+//! | [`checkpoint`] | model directories in the Hugging Face layout |
+//! | [`presets`], [`bench`], [`cli`] | the `gpt` command |
+
+pub mod bench;
+pub mod checkpoint;
+pub mod cli;
+pub mod corpus;
+pub mod curve;
+pub mod data;
+mod error;
+pub mod generate;
+pub mod gpt;
+pub mod mlp;
+mod pace;
+pub mod presets;
+pub mod progress;
+pub mod tokenizer;
+pub mod train;
+
+pub use data::{Split, TextDataset};
+pub use error::{Error, Result};
+pub use gpt::{Gpt, GptConfig};
+pub use mlp::Mlp;
+pub use presets::Preset;
+pub use tokenizer::CharTokenizer;

@@ -1,0 +1,121 @@
+//! What a long run shows while it goes: a bar on a terminal, now and then a line elsewhere.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A run whose output is no terminal prints no more than one line in this time.
+const BETWEEN_LINES: Duration = Duration::from_secs(5);
+
+/// Progress on stderr: step, loss, tokens per second and the time left.
+///
+/// A bar on a terminal; plain lines, at most one in five seconds, when stderr goes to a file or a pipe. A stderr that
+/// nobody reads any more is ignored.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    started: Instant,
+    last_line: Option<Instant>,
+}
+
+impl Progress {
+    /// Starts to show a run; each step says how many there are.
+    pub fn new() -> Progress {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(0);
+            let style = ProgressStyle::with_template("[{bar:30}] {pos}/{len}  {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+            bar
+        });
+        Progress { bar, started: Instant::now(), last_line: None }
+    }
+
+    /// Shows that `step` of `total` is done (`usize::MAX` while that is still being measured), with the loss of that step and the speed of late.
+    pub fn step(&mut self, step: usize, total: usize, loss: f64, tokens_per_s: f64) {
+        if self.bar.is_none() && self.last_line.is_some_and(|at| at.elapsed() < BETWEEN_LINES) && step < total {
+            return;
+        }
+        let speed = format!("loss {loss:.3}  {tokens_per_s:.0} tokens/s");
+        let message = match total {
+            usize::MAX => format!("{speed}  measuring"),
+            _ => format!("{speed}  {} left", human(self.left(step, total))),
+        };
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(if total == usize::MAX { 0 } else { total as u64 });
+                bar.set_position(step as u64);
+                bar.set_message(message);
+            }
+            None if total == usize::MAX => self.line(&format!("step {step}  {message}")),
+            None => self.line(&format!("step {step}/{total}  {message}")),
+        }
+    }
+
+    /// The time that the remaining steps take at the speed so far.
+    fn left(&self, step: usize, total: usize) -> Duration {
+        let done = step.max(1) as f64;
+        self.started.elapsed().mul_f64(total.saturating_sub(step) as f64 / done)
+    }
+
+    /// Prints `line` above the bar, or as it is.
+    pub fn line(&mut self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| to_stderr(line)),
+            None => {
+                self.last_line = Some(Instant::now());
+                to_stderr(line);
+            }
+        }
+    }
+
+    /// Ends the bar and leaves the lines above it.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Progress {
+        Progress::new()
+    }
+}
+
+/// Prints a line on stderr; unlike `eprintln!`, it does not panic when nobody reads it.
+pub(crate) fn to_stderr(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// A duration as people say it: `42s`, `3m05s`, `2h07m`.
+pub(crate) fn human(time: Duration) -> String {
+    let s = time.as_secs_f64().round() as u64;
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        _ => format!("{}h{:02}m", s / 3600, s % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        let human = |s: f64| human(Duration::from_secs_f64(s));
+        assert_eq!(human(0.2), "0s");
+        assert_eq!(human(59.4), "59s");
+        assert_eq!(human(59.6), "1m00s");
+        assert_eq!(human(185.0), "3m05s");
+        assert_eq!(human(7620.0), "2h07m");
+    }
+
+    #[test]
+    fn the_time_left_follows_the_speed() {
+        let progress = Progress { bar: None, started: Instant::now() - Duration::from_secs(10), last_line: None };
+        let left = progress.left(100, 300).as_secs_f64();
+        assert!((20.0..20.5).contains(&left), "{left}");
+        assert_eq!(progress.left(300, 300), Duration::ZERO);
+    }
+}

@@ -1,0 +1,221 @@
+//! The `gpt` command as others call it: files, exit codes, stdout and stderr.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use models::checkpoint;
+use serde_json::Value;
+
+/// `gpt` in the directory `dir`, which decides where relative paths lead.
+fn gpt(dir: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gpt")).current_dir(dir).args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs `gpt`, which must succeed, and gives its stdout.
+#[track_caller]
+fn succeeds(dir: &Path, args: &[&str]) -> String {
+    let output = gpt(dir, args);
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Runs `gpt`, which must end with code 2 and one line on stderr that contains `says`, and write nothing on stdout.
+#[track_caller]
+fn refuses(dir: &Path, args: &[&str], says: &str) {
+    let output = gpt(dir, args);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {err}");
+    assert!(out.is_empty(), "{args:?}: {out}");
+    assert!(err.starts_with("error: ") && err.trim_end().lines().count() == 1, "{args:?}: {err}");
+    assert!(err.contains(says), "{args:?} should say {says:?}: {err}");
+}
+
+/// The JSON object in the last line of `stdout`, whose keys must be `keys` in this order.
+#[track_caller]
+fn report(stdout: &str, keys: &[&str]) -> Value {
+    let report: Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(report.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
+    report
+}
+
+/// A directory with a text and a model that was trained on it for a moment.
+fn trained() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("text"), "the cat sat on the mat; the caf\u{e9} was shut.\n".repeat(40)).unwrap();
+    succeeds(dir.path(), &[&["train", "--data", "text", "--out", "model"], TINY].concat());
+    dir
+}
+
+const TINY: &[&str] = &[
+    "--layers",
+    "1",
+    "--heads",
+    "2",
+    "--width",
+    "16",
+    "--context",
+    "8",
+    "--batch",
+    "4",
+    "--steps",
+    "30",
+    "--warmup",
+    "5",
+];
+
+#[test]
+fn a_trained_model_is_saved_reported_and_writes() {
+    let dir = trained();
+    let args = ["train", "--data", "text", "--out", "again", "--json", "--eval-every", "10", "--threads", "2"];
+    let output = gpt(dir.path(), &[&args, TINY].concat());
+    assert!(output.status.success());
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    let keys = ["steps", "train_loss", "val_loss", "tokens_per_s", "seconds", "peak_rss_mb", "parameters"];
+    let report = report(&out, &keys);
+    assert_eq!(report["steps"], 30);
+    assert!(report["val_loss"].as_f64().unwrap() < 3.5 && report["tokens_per_s"].as_f64().unwrap() > 0.0);
+    assert!(out.contains("a sample") && out.contains("generate --model again"), "{out}");
+    // stderr is no terminal here: plain lines without control characters.
+    assert!(err.contains("step 30/30") && err.contains("validation loss") && !err.contains('\u{1b}'), "{err}");
+
+    let at = |name: &str| dir.path().join("again").join(name);
+    let csv = fs::read_to_string(at("loss.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 31);
+    assert!(fs::read_to_string(at("loss.svg")).unwrap().starts_with("<svg"));
+    let (model, tokenizer) = checkpoint::load(&dir.path().join("again")).unwrap();
+    assert_eq!(model.config().num_parameters(), report["parameters"].as_u64());
+    assert!(tokenizer.chars().contains(&'\u{e9}'));
+    // The same options give the same bytes.
+    let same = |name: &str| fs::read(at(name)).unwrap() == fs::read(dir.path().join("model").join(name)).unwrap();
+    assert!(same("model.safetensors") && same("config.json") && same("tokenizer.json"));
+
+    let args = ["generate", "--model", "model", "--prompt", "the caf\u{e9}", "--max-new", "20", "--seed", "5"];
+    let written = succeeds(dir.path(), &args);
+    assert!(written.starts_with("the caf\u{e9}") && written.ends_with('\n'), "{written}");
+    assert_eq!(written.chars().count(), 8 + 20 + 1);
+    assert_eq!(succeeds(dir.path(), &args), written);
+    let greedy = ["generate", "--model", "model", "--temperature", "0", "--top-k", "3", "--max-new", "7"];
+    assert_eq!(succeeds(dir.path(), &greedy).chars().count(), 7 + 1);
+}
+
+#[test]
+fn a_text_or_an_option_that_cannot_be_used_is_refused_and_changes_nothing() {
+    let dir = trained();
+    let before = fs::read(dir.path().join("model/model.safetensors")).unwrap();
+    fs::write(dir.path().join("empty"), "").unwrap();
+    fs::write(dir.path().join("short"), "abc").unwrap();
+    fs::write(dir.path().join("latin1"), [b'a', 0xe9, b'b']).unwrap();
+    let train = |args: &[&'static str]| -> Vec<&'static str> { [&["train", "--out", "model"], args].concat() };
+    for (args, says) in [
+        (train(&["--data", "missing"]), "missing"),
+        (train(&["--data", "empty"]), "empty: the file is empty"),
+        (train(&["--data", "short"]), "too short"),
+        (train(&["--data", "latin1"]), "latin1: not a UTF-8 text"),
+        (train(&["--data", "model"]), "cannot read model"),
+        (train(&["--data", "text", "--context", "100000"]), "context of 100000"),
+        (train(&["--data", "text", "--heads", "3"]), "3 heads do not divide the width 128"),
+        (train(&["--data", "text", "--preset", "huge"]), "huge"),
+        (train(&["--data", "text", "--steps", "0"]), "at least 1"),
+        (train(&["--data", "text", "--batch", "-3"]), "-3"),
+        (train(&["--data", "text", "--width", "0"]), "at least 1"),
+        (train(&["--data", "text", "--lr", "fast"]), "fast"),
+        (train(&["--data", "text", "--lr", "0"]), "learning rate 0"),
+        (train(&["--data", "text", "--min-lr", "1"]), "minimal learning rate 1"),
+        (train(&["--data", "text", "--dropout", "1"]), "dropout 1"),
+        (train(&["--data", "text", "--width", "4000000000"]), "memory"),
+        (train(&["--data", "text", "--width", "400000"]), "GB"),
+        (train(&["--data", "text", "--batch", "18446744073709551615"]), "GB"),
+        (train(&["--data", "text", "--unknown"]), "--unknown"),
+        (vec!["train", "--data", "text", "--out", "text"], "--out text"),
+    ] {
+        refuses(dir.path(), &args, says);
+    }
+    assert_eq!(fs::read(dir.path().join("model/model.safetensors")).unwrap(), before);
+    let mut files: Vec<_> = fs::read_dir(dir.path().join("model")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    files.sort();
+    let expected =
+        ["config.json", "loss.csv", "loss.svg", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+    assert_eq!(files, expected);
+    refuses(dir.path(), &["train", "--data", "missing", "--out", "fresh"], "missing");
+    assert!(!dir.path().join("fresh").exists());
+}
+
+#[test]
+fn a_model_or_a_prompt_that_cannot_be_used_is_refused() {
+    let dir = trained();
+    let prompt = |prompt: &'static str| vec!["generate", "--model", "model", "--prompt", prompt];
+    refuses(dir.path(), &prompt("the dog"), "characters outside the vocabulary: 'd' (U+0064), 'g' (U+0067)");
+    refuses(dir.path(), &["generate", "--model", "nowhere"], "nowhere");
+    refuses(dir.path(), &["generate", "--model", "model", "--temperature", "nan"], "nan");
+    let weights = dir.path().join("model/model.safetensors");
+    let good = fs::read(&weights).unwrap();
+    fs::write(&weights, &good[..good.len() / 2]).unwrap();
+    refuses(dir.path(), &["generate", "--model", "model"], "model.safetensors");
+    fs::write(&weights, &good).unwrap();
+    let config = dir.path().join("model/config.json");
+    let other = fs::read_to_string(&config).unwrap().replace("\"n_embd\": 16", "\"n_embd\": 18");
+    fs::write(&config, other).unwrap();
+    refuses(dir.path(), &["generate", "--model", "model"], "wte.weight is");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_reason_to_panic() {
+    let dir = trained();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gpt"))
+        .current_dir(dir.path())
+        .args(["generate", "--model", "model", "--max-new", "5000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    // The pipe is closed now, long before 5000 characters are written.
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    for args in [&["--help"][..], &["--version"], &["bench", "ops", "--json"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gpt")).args(args).stdout(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn benchmarks_report_what_the_yardstick_reports() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = succeeds(dir.path(), &["bench", "train", "nano-cpu", "--seconds", "0", "--threads", "1", "--json"]);
+    let keys = [
+        "engine",
+        "what",
+        "preset",
+        "threads",
+        "steps",
+        "median_ms",
+        "min_ms",
+        "tokens_per_s",
+        "peak_rss_mb",
+        "last_loss",
+    ];
+    let speed = report(&out, &keys);
+    assert_eq!((&speed["what"], &speed["preset"], &speed["threads"]), (&"train".into(), &"nano-cpu".into(), &1.into()));
+    assert_eq!(speed["steps"], 8);
+    let out = succeeds(dir.path(), &["bench", "ops", "--json"]);
+    let speed = report(&out, &["engine", "what", "threads", "add_2x2_ns", "chain_node_ns"]);
+    assert!(speed["chain_node_ns"].as_f64().unwrap() > 0.0);
+    assert!(succeeds(dir.path(), &["bench", "ops"]).contains("ns per node"));
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let dir = tempfile::tempdir().unwrap();
+    for args in [&["--help"][..], &["train", "--help"], &["generate", "--help"], &["bench", "train", "--help"]] {
+        assert!(succeeds(dir.path(), args).contains("Example"), "{args:?}");
+    }
+    assert!(succeeds(dir.path(), &["--version"]).starts_with("gpt "));
+}

@@ -1,0 +1,355 @@
+//! Multi-head attention.
+//!
+//! Dimensions: `b` batch, `t` queries, `s` keys, `e` embedding, `h` heads, `d` = e / h.
+
+use std::ops::Range;
+
+use autograd::Var;
+use tensor::{Attention, DType, Tensor};
+
+use crate::{Forward, Linear, LinearOptions, Module, Parameter, Training, init};
+
+/// Options of [`MultiheadAttention`].
+#[derive(Debug, Clone, Copy)]
+pub struct MultiheadAttentionOptions {
+    /// The probability that an attention weight is dropped in training (default: 0).
+    pub dropout: f64,
+    /// Whether the projections have biases (default: true).
+    pub bias: bool,
+    /// The size of the keys (default: that of the embedding).
+    pub kdim: Option<usize>,
+    /// The size of the values (default: that of the embedding).
+    pub vdim: Option<usize>,
+    /// Whether the batch is the first dimension of every input, `[b, t, e]`, and not the second (default: false).
+    pub batch_first: bool,
+    /// The dtype of the parameters (default: f32).
+    pub dtype: DType,
+}
+
+impl Default for MultiheadAttentionOptions {
+    fn default() -> MultiheadAttentionOptions {
+        MultiheadAttentionOptions {
+            dropout: 0.0,
+            bias: true,
+            kdim: None,
+            vdim: None,
+            batch_first: false,
+            dtype: DType::F32,
+        }
+    }
+}
+
+/// What attention must not look at. In a bool mask `true` is *blocked*; a floating mask is added to the scores.
+#[derive(Debug, Clone, Default)]
+pub struct AttentionMasks {
+    /// `[t, s]`, or `[b h, t, s]` for masks of their own.
+    pub attn_mask: Option<Tensor>,
+    /// `[b, s]`: keys that are padding; `[s]` without a batch.
+    pub key_padding_mask: Option<Tensor>,
+    /// Whether query `i` looks at keys `0..=i` only.
+    pub is_causal: bool,
+}
+
+impl AttentionMasks {
+    /// Everything looks at everything.
+    pub fn none() -> AttentionMasks {
+        AttentionMasks::default()
+    }
+
+    /// Nothing looks ahead.
+    pub fn causal() -> AttentionMasks {
+        AttentionMasks { is_causal: true, ..AttentionMasks::default() }
+    }
+}
+
+/// `concat(head₁, .., headₕ) Wₒᵀ` with `headᵢ = softmax(qᵢ kᵢᵀ / √d) vᵢ`, where `qᵢ`, `kᵢ`, `vᵢ` are projections of
+/// query, key and value.
+///
+/// [`forward`](MultiheadAttention::forward) never stores the scores. When query, key and value are one `Var`
+/// (self-attention) their projections are one matrix product, and the heads are views of its result. Only dropout of
+/// the weights, in training, takes the plain path of
+/// [`forward_with_weights`](MultiheadAttention::forward_with_weights).
+///
+/// The projections into the heads start Xavier-uniform, `out_proj.weight` as in [`Linear`], and the biases zero.
+///
+/// # Shape
+/// query `[t, b, e]`, key `[s, b, kdim]`, value `[s, b, vdim] -> [t, b, e]`; with `batch_first` the batch comes first;
+/// `[t, e]` without a batch.
+///
+/// # Differs
+/// The weights are returned on request only (`need_weights` is false here). `is_causal` is no hint: it masks by itself.
+/// There are no `add_bias_kv` and `add_zero_attn`.
+///
+/// # Source
+/// Vaswani et al., "Attention Is All You Need", 2017, section 3.2.
+///
+/// ```
+/// use nn::prelude::*;
+///
+/// let options = MultiheadAttentionOptions { batch_first: true, ..Default::default() };
+/// let attention = MultiheadAttention::with(8, 2, options);
+/// let x = Var::new(Tensor::randn([3, 5, 8], DType::F32));
+/// let y = attention.forward(&x, &x, &x, &AttentionMasks::causal());
+/// assert_eq!(y.value().dims(), [3, 5, 8]);
+/// let keys: Vec<String> = attention.state_dict().keys().cloned().collect();
+/// assert_eq!(keys, ["in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"]);
+/// ```
+#[derive(Debug, Module)]
+#[module(repr = MultiheadAttention::repr)]
+pub struct MultiheadAttention {
+    /// `[3 e, e]`, the projections of query, key and value below each other; `None` when keys or values have a size of
+    /// their own.
+    pub in_proj_weight: Option<Parameter>,
+    /// `[e, e]`, only when there is no `in_proj_weight`.
+    pub q_proj_weight: Option<Parameter>,
+    /// `[e, kdim]`, only when there is no `in_proj_weight`.
+    pub k_proj_weight: Option<Parameter>,
+    /// `[e, vdim]`, only when there is no `in_proj_weight`.
+    pub v_proj_weight: Option<Parameter>,
+    /// `[3 e]`.
+    pub in_proj_bias: Option<Parameter>,
+    /// The projection of the joined heads.
+    pub out_proj: Linear,
+    #[module(config)]
+    num_heads: usize,
+    #[module(config)]
+    batch_first: bool,
+    #[module(config)]
+    dropout: f64,
+    training: Training,
+}
+
+impl MultiheadAttention {
+    /// Attention of `num_heads` heads in a model of width `embed_dim`.
+    #[track_caller]
+    pub fn new(embed_dim: usize, num_heads: usize) -> MultiheadAttention {
+        MultiheadAttention::with(embed_dim, num_heads, MultiheadAttentionOptions::default())
+    }
+
+    /// Attention with options.
+    ///
+    /// # Panics
+    /// When the heads do not divide the width, or the probability of dropout is not in `0..=1`.
+    #[track_caller]
+    pub fn with(embed_dim: usize, num_heads: usize, options: MultiheadAttentionOptions) -> MultiheadAttention {
+        assert!(
+            (0.0..=1.0).contains(&options.dropout),
+            "MultiheadAttention: the probability of dropout is not between 0 and 1, p = {}",
+            options.dropout
+        );
+        assert!(
+            num_heads > 0 && embed_dim.is_multiple_of(num_heads),
+            "MultiheadAttention: the heads do not divide the width\n  embed_dim {embed_dim}   num_heads {num_heads}"
+        );
+        let MultiheadAttentionOptions { dropout, bias, kdim, vdim, batch_first, dtype } = options;
+        let (e, kdim, vdim) = (embed_dim, kdim.unwrap_or(embed_dim), vdim.unwrap_or(embed_dim));
+        let projection = |present: bool, rows: usize, columns: usize| {
+            present.then(|| {
+                let weight = init::empty_parameter([rows, columns], dtype);
+                init::xavier_uniform_(&weight, 1.0);
+                weight
+            })
+        };
+        let joined = kdim == e && vdim == e;
+        let out_proj = Linear::with(e, e, LinearOptions { bias, dtype });
+        if let Some(bias) = &out_proj.bias {
+            init::zeros_(bias);
+        }
+        MultiheadAttention {
+            in_proj_weight: projection(joined, 3 * e, e),
+            q_proj_weight: projection(!joined, e, e),
+            k_proj_weight: projection(!joined, e, kdim),
+            v_proj_weight: projection(!joined, e, vdim),
+            in_proj_bias: bias.then(|| init::empty_parameter([3 * e], dtype)),
+            out_proj,
+            num_heads,
+            batch_first,
+            dropout,
+            training: Training::new(),
+        }
+    }
+
+    /// The width of the model.
+    pub fn embed_dim(&self) -> usize {
+        self.out_proj.in_features()
+    }
+
+    /// The number of heads.
+    pub fn num_heads(&self) -> usize {
+        self.num_heads
+    }
+
+    /// The output for these queries, keys and values.
+    ///
+    /// # Panics
+    /// When the sizes of the inputs or the masks do not fit together.
+    #[track_caller]
+    pub fn forward(&self, query: &Var, key: &Var, value: &Var, masks: &AttentionMasks) -> Var {
+        if self.training.get() && self.dropout > 0.0 {
+            return self.forward_with_weights(query, key, value, masks, true).0;
+        }
+        let heads = self.project(query, key, value);
+        let fused = Attention { mask: heads.allowed(masks), is_causal: masks.is_causal, ..Attention::default() };
+        let joined = heads.q.scaled_dot_product_attention(&heads.k, &heads.v, &fused);
+        self.join(&joined, query)
+    }
+
+    /// The output together with the weights that made it: `[b, t, s]` averaged over the heads, or `[b, h, t, s]`
+    /// (without `b` when the inputs have no batch).
+    ///
+    /// The plain computation, which stores the scores. In training the weights are those after dropout, as in PyTorch.
+    ///
+    /// # Panics
+    /// When the sizes of the inputs or the masks do not fit together.
+    #[track_caller]
+    pub fn forward_with_weights(
+        &self,
+        query: &Var,
+        key: &Var,
+        value: &Var,
+        masks: &AttentionMasks,
+        average_attn_weights: bool,
+    ) -> (Var, Var) {
+        let heads = self.project(query, key, value);
+        let scale = 1.0 / (heads.q.dim(-1) as f64).sqrt();
+        let mut scores = (&heads.q * scale).matmul(&heads.k.transpose(-2, -1));
+        if let Some(allowed) = heads.allowed(masks) {
+            scores = match allowed.dtype() {
+                DType::Bool => scores.masked_fill(&allowed.logical_not(), f64::NEG_INFINITY),
+                _ => scores + Var::from(allowed),
+            };
+        }
+        if masks.is_causal {
+            let (t, s) = (scores.dim(-2), scores.dim(-1));
+            scores = scores.masked_fill(&Tensor::ones([t, s], DType::Bool).triu(1), f64::NEG_INFINITY);
+        }
+        let mut weights = scores.softmax(-1);
+        if self.training.get() && self.dropout > 0.0 {
+            weights = weights.dropout(self.dropout);
+        }
+        let output = self.join(&weights.matmul(&heads.v), query);
+        let weights = if average_attn_weights { weights.mean_dim(1, false) } else { weights };
+        let weights = if query.ndim() == 2 { weights.squeeze(0) } else { weights };
+        (output, weights)
+    }
+
+    /// Projects into heads. What follows the matrix products is views.
+    #[track_caller]
+    fn project(&self, query: &Var, key: &Var, value: &Var) -> Heads {
+        self.check(query, key, value);
+        let (self_attention, keys_are_values) = (query.ptr_eq(key) && key.ptr_eq(value), key.ptr_eq(value));
+        let parts = if self.in_proj_weight.is_some() && self_attention {
+            self.in_heads(query, 0..3)
+        } else if self.in_proj_weight.is_some() && keys_are_values {
+            [self.in_heads(query, 0..1), self.in_heads(key, 1..3)].concat()
+        } else {
+            [self.in_heads(query, 0..1), self.in_heads(key, 1..2), self.in_heads(value, 2..3)].concat()
+        };
+        let [q, k, v] = parts.try_into().expect("a query, a key and a value");
+        Heads { q, k, v }
+    }
+
+    /// The projections `parts` (0 query, 1 key, 2 value) of one input by one matrix product: `[b, h, t, d]` each.
+    fn in_heads(&self, input: &Var, parts: Range<usize>) -> Vec<Var> {
+        let (e, h) = (self.embed_dim(), self.num_heads);
+        let rows =
+            |all: &Var| if parts.len() == 3 { all.clone() } else { all.narrow(0, parts.start * e, parts.len() * e) };
+        let weight = match &self.in_proj_weight {
+            Some(weight) => rows(weight),
+            None => {
+                let separate = [&self.q_proj_weight, &self.k_proj_weight, &self.v_proj_weight][parts.start];
+                Var::clone(separate.as_ref().expect("without in_proj_weight there are three"))
+            }
+        };
+        let bias = self.in_proj_bias.as_deref().map(rows);
+        let batched = if input.ndim() == 2 { input.unsqueeze(self.batch_dim()) } else { input.clone() };
+        let [outer, inner] = [batched.dim(0), batched.dim(1)];
+        let projected = batched.linear(&weight, bias.as_ref()).reshape([outer, inner, parts.len(), h, e / h]);
+        let order = if self.batch_first { [0, 2, 1, 3] } else { [1, 2, 0, 3] };
+        projected.unbind(2).iter().map(|part| part.permute(&order)).collect()
+    }
+
+    /// Joins the heads `[b, h, t, d]` into the layout of the query and projects out.
+    fn join(&self, heads: &Var, query: &Var) -> Var {
+        let order = if self.batch_first { [0, 2, 1, 3] } else { [2, 0, 1, 3] };
+        let ordered = heads.permute(&order);
+        let joined = ordered.reshape([ordered.dim(0), ordered.dim(1), self.embed_dim()]);
+        let output = self.out_proj.forward(&joined);
+        if query.ndim() == 2 { output.squeeze(self.batch_dim()) } else { output }
+    }
+
+    fn batch_dim(&self) -> isize {
+        if self.batch_first { 0 } else { 1 }
+    }
+
+    #[track_caller]
+    fn check(&self, query: &Var, key: &Var, value: &Var) {
+        let [q, k, v] = [query.shape(), key.shape(), value.shape()];
+        let size = |weight: &Option<Parameter>| weight.as_ref().map_or(self.embed_dim(), |weight| weight.dim(1));
+        let (e, kdim, vdim) = (self.embed_dim(), size(&self.k_proj_weight), size(&self.v_proj_weight));
+        let ndim = q.len();
+        let ranks = (ndim == 2 || ndim == 3) && k.len() == ndim && v.len() == ndim;
+        let widths = ranks && q[ndim - 1] == e && k[ndim - 1] == kdim && v[ndim - 1] == vdim;
+        let lengths = ranks && k[..ndim - 1] == v[..ndim - 1];
+        let batch = self.batch_dim() as usize;
+        let batches = ranks && (ndim == 2 || q[batch] == k[batch]);
+        if !(widths && lengths && batches) {
+            let rule = match (ndim, self.batch_first) {
+                (2, _) => format!("query [t, {e}], key [s, {kdim}], value [s, {vdim}]"),
+                (_, true) => format!("query [b, t, {e}], key [b, s, {kdim}], value [b, s, {vdim}]"),
+                (_, false) => format!("query [t, b, {e}], key [s, b, {kdim}], value [s, b, {vdim}]"),
+            };
+            panic!("MultiheadAttention: the inputs do not fit\n  query {q}   key {k}   value {v}   rule {rule}");
+        }
+    }
+
+    fn repr(&self) -> String {
+        let first = if self.batch_first { "True" } else { "False" };
+        format!("{}, {}, dropout={}, batch_first={first}", self.embed_dim(), self.num_heads, self.dropout)
+    }
+}
+
+/// Query, key and value in heads: `[b, h, t, d]`, `[b, h, s, d]`, `[b, h, s, d]`.
+struct Heads {
+    q: Var,
+    k: Var,
+    v: Var,
+}
+
+impl Heads {
+    /// The masks as one, in the sense of scaled dot-product attention: `true` where attention is allowed, or numbers
+    /// that are added to the scores.
+    #[track_caller]
+    fn allowed(&self, masks: &AttentionMasks) -> Option<Tensor> {
+        let [b, h, t] = [self.q.dim(0), self.q.dim(1), self.q.dim(2)];
+        let s = self.k.dim(2);
+        let attention = masks.attn_mask.as_ref().map(|mask| match *mask.dims() {
+            [rows, columns] if [rows, columns] == [t, s] => mask.reshape([1, 1, t, s]),
+            [each, rows, columns] if [each, rows, columns] == [b * h, t, s] => mask.reshape([b, h, t, s]),
+            _ => panic!(
+                "MultiheadAttention: attn_mask does not fit\n  mask {}   rule [{t}, {s}] or [{}, {t}, {s}]",
+                mask.shape(),
+                b * h
+            ),
+        });
+        let padding = masks.key_padding_mask.as_ref().map(|mask| match *mask.dims() {
+            [rows, columns] if [rows, columns] == [b, s] => mask.reshape([b, 1, 1, s]),
+            [columns] if (1, s) == (b, columns) => mask.reshape([1, 1, 1, s]),
+            _ => panic!("MultiheadAttention: key_padding_mask does not fit\n  mask {}   rule [{b}, {s}]", mask.shape()),
+        });
+        let dtype = self.q.dtype();
+        let additive = |mask: &Tensor| match mask.dtype() {
+            DType::Bool => Tensor::zeros(mask.shape(), dtype).masked_fill(mask, f64::NEG_INFINITY),
+            _ => mask.to_dtype(dtype),
+        };
+        match (attention, padding) {
+            (None, None) => None,
+            (Some(mask), None) | (None, Some(mask)) if mask.dtype() == DType::Bool => Some(mask.logical_not()),
+            (Some(mask), None) | (None, Some(mask)) => Some(mask.to_dtype(dtype)),
+            (Some(a), Some(b)) if a.dtype() == DType::Bool && b.dtype() == DType::Bool => {
+                Some(a.logical_or(&b).logical_not())
+            }
+            (Some(a), Some(b)) => Some(&additive(&a) + &additive(&b)),
+        }
+    }
+}

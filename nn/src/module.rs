@@ -1,0 +1,362 @@
+//! The `Module` trait: one walk over a module's members, and everything that follows from it.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use autograd::Var;
+use tensor::{DType, Tensor};
+
+use crate::state::{self, LoadError, LoadOptions, LoadReport, StateDict};
+use crate::{Buffer, Member, Parameter};
+
+/// A part of a model: parameters, buffers and other modules, walked by name.
+///
+/// Write a struct, derive the trait, and give it a `forward`:
+///
+/// ```
+/// use nn::prelude::*;
+///
+/// #[derive(Module)]
+/// struct Residual {
+///     inner: Linear,
+///     scale: Parameter,
+///     #[module(config)]
+///     power: f64,
+/// }
+///
+/// impl Forward for Residual {
+///     fn forward(&self, x: &Var) -> Var {
+///         x + self.inner.forward(x) * &*self.scale * self.power
+///     }
+/// }
+///
+/// let model = Residual { inner: Linear::new(4, 4), scale: Parameter::new(Tensor::ones([4], DType::F32)), power: 0.5 };
+/// let keys: Vec<String> = model.state_dict().keys().cloned().collect();
+/// assert_eq!(keys, ["scale", "inner.weight", "inner.bias"]);
+/// assert_eq!(model.num_parameters(), 4 + 16 + 4);
+/// println!("{model}"); // the tree, as PyTorch prints it
+/// ```
+///
+/// Names are the fields' names, joined by dots. The order is PyTorch's: a module's own parameters, then its own
+/// buffers, then its children, each in the order of the fields. Nothing is skipped silently: a field that is neither a
+/// module, a parameter, a buffer, a training flag nor a container of those is a compile error until it is marked as
+/// configuration.
+///
+/// ```compile_fail
+/// use nn::prelude::*;
+///
+/// #[derive(Module)]
+/// struct Block {
+///     linear: Linear,
+///     heads: usize, // error: `usize` is neither a module, a Parameter, .. mark the field `#[module(config)]`
+/// }
+/// ```
+///
+/// An option that does not exist is an error too, and so is an enum:
+///
+/// ```compile_fail
+/// #[derive(nn::Module)]
+/// struct Block {
+///     #[module(skip)]
+///     heads: usize,
+/// }
+/// ```
+///
+/// ```compile_fail
+/// #[derive(nn::Module)]
+/// enum Norm {
+///     None,
+/// }
+/// ```
+///
+/// By hand, the walk ([`visit`](Module::visit)) and the name are all there is to write; the derive also adds `Display`.
+///
+/// # Differs
+/// A module has no `forward` here; [`Forward`] is for those with one input and one output. A module that is reachable
+/// by two paths is listed under both (PyTorch lists it once); its parameters are listed once.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a module",
+    label = "not a module",
+    note = "in a struct that derives Module: mark the field `#[module(config)]` if it is plain configuration"
+)]
+pub trait Module: AsModule {
+    /// The name of the type, for the printed tree.
+    fn type_name(&self) -> &'static str;
+
+    /// Hands out each direct member with its name, in the order of the fields.
+    fn visit<'a>(&'a self, each: &mut dyn FnMut(&str, Member<'a>));
+
+    /// What stands between the parentheses of the printed tree, such as `in_features=4, out_features=2, bias=True`.
+    fn extra_repr(&self) -> String {
+        String::new()
+    }
+
+    /// The parameters of the whole tree, each once.
+    fn parameters(&self) -> Vec<Parameter> {
+        self.named_parameters().into_iter().map(|(_, parameter)| parameter).collect()
+    }
+
+    /// The parameters of the whole tree with their names; a tied parameter stands once, under its first name.
+    fn named_parameters(&self) -> Vec<(String, Parameter)> {
+        let (mut seen, mut found) = (HashSet::new(), Vec::new());
+        walk(self.as_module(), &mut |name, member| {
+            if let Member::Parameter(parameter) = member
+                && seen.insert(parameter.id())
+            {
+                found.push((name.to_owned(), parameter.clone()));
+            }
+        });
+        found
+    }
+
+    /// The buffers of the whole tree, each once.
+    fn buffers(&self) -> Vec<Buffer> {
+        self.named_buffers().into_iter().map(|(_, buffer)| buffer).collect()
+    }
+
+    /// The buffers of the whole tree with their names; a shared buffer stands once, under its first name.
+    fn named_buffers(&self) -> Vec<(String, Buffer)> {
+        let mut found: Vec<(String, Buffer)> = Vec::new();
+        walk(self.as_module(), &mut |name, member| {
+            if let Member::Buffer(buffer) = member
+                && !found.iter().any(|(_, known)| known.ptr_eq(buffer))
+            {
+                found.push((name.to_owned(), buffer.clone()));
+            }
+        });
+        found
+    }
+
+    /// This module under the empty name, then every module below it with its path, parents before children.
+    fn named_modules(&self) -> Vec<(String, &dyn Module)> {
+        let mut found = vec![(String::new(), self.as_module())];
+        walk(self.as_module(), &mut |name, member| {
+            if let Member::Module(module) = member {
+                found.push((name.to_owned(), module));
+            }
+        });
+        found
+    }
+
+    /// The modules directly below this one.
+    fn children(&self) -> Vec<&dyn Module> {
+        self.named_children().into_iter().map(|(_, child)| child).collect()
+    }
+
+    /// The modules directly below this one with their names.
+    fn named_children(&self) -> Vec<(String, &dyn Module)> {
+        let mut found = Vec::new();
+        self.visit(&mut |name, member| {
+            if let Member::Module(child) = member {
+                found.push((name.to_owned(), child));
+            }
+        });
+        found
+    }
+
+    /// Calls `f` with every module of the tree, children before parents and this module last.
+    ///
+    /// ```
+    /// use nn::prelude::*;
+    ///
+    /// let model = sequential![Linear::new(2, 3), ReLU::new(), Linear::new(3, 1)];
+    /// model.apply(&mut |module| {
+    ///     for (name, member) in module.named_parameters() {
+    ///         if name == "bias" {
+    ///             init::zeros_(&member);
+    ///         }
+    ///     }
+    /// });
+    /// assert_eq!(model.state_dict()["2.bias"].item::<f32>(), 0.0);
+    /// ```
+    fn apply(&self, f: &mut dyn FnMut(&dyn Module)) {
+        for child in self.children() {
+            child.apply(f);
+        }
+        f(self.as_module());
+    }
+
+    /// Every parameter and persistent buffer under its dotted name. The tensors are snapshots: training on does not
+    /// change them.
+    ///
+    /// A tied parameter stands under each of its names, as in PyTorch.
+    fn state_dict(&self) -> StateDict {
+        let mut dict = StateDict::new();
+        walk(self.as_module(), &mut |name, member| match member {
+            Member::Parameter(parameter) => drop(dict.insert(name.to_owned(), parameter.value())),
+            Member::Buffer(buffer) if buffer.is_persistent() => drop(dict.insert(name.to_owned(), buffer.value())),
+            _ => {}
+        });
+        dict
+    }
+
+    /// Takes over the values of a state dict, whose keys must be exactly this module's.
+    ///
+    /// Values are converted to the module's dtypes. Tied parameters stay tied, and one of their names is enough.
+    ///
+    /// # Errors
+    /// All missing, unexpected and mis-shaped keys at once, each with the closest name; nothing is changed then.
+    ///
+    /// ```
+    /// use nn::prelude::*;
+    ///
+    /// let (a, b) = (Linear::new(3, 2), Linear::new(3, 2));
+    /// b.load_state_dict(&a.state_dict()).unwrap();
+    /// assert!(a.weight.value().bit_eq(&b.weight.value()));
+    ///
+    /// let error = Linear::new(4, 2).load_state_dict(&a.state_dict()).unwrap_err();
+    /// assert!(error.to_string().contains("weight: [2, 3] in the state dict, [2, 4] in the module"));
+    /// ```
+    fn load_state_dict(&self, dict: &StateDict) -> Result<(), LoadError> {
+        self.load_state_dict_with(dict, LoadOptions::default()).map(drop)
+    }
+
+    /// [`load_state_dict`](Module::load_state_dict) with options: when not strict, missing and unexpected keys are
+    /// reported instead of refused.
+    ///
+    /// # Errors
+    /// Mis-shaped and contradicting keys always; missing and unexpected ones when strict. Nothing is changed then.
+    fn load_state_dict_with(&self, dict: &StateDict, options: LoadOptions) -> Result<LoadReport, LoadError> {
+        state::load(self.as_module(), dict, options)
+    }
+
+    /// Training mode for the whole tree.
+    fn train(&self) {
+        self.set_training(true);
+    }
+
+    /// Evaluation mode for the whole tree: dropout passes everything, for instance. Gradients are recorded as before.
+    fn eval(&self) {
+        self.set_training(false);
+    }
+
+    /// Sets the mode of the whole tree.
+    fn set_training(&self, training: bool) {
+        walk(self.as_module(), &mut |_, member| {
+            if let Member::Training(flag) = member {
+                flag.set(training);
+            }
+        });
+    }
+
+    /// The mode of the first training flag in the tree.
+    ///
+    /// # Differs
+    /// A tree without any flag acts the same in both modes and says `true`; in PyTorch every module has a flag.
+    fn is_training(&self) -> bool {
+        let mut mode = None;
+        walk(self.as_module(), &mut |_, member| {
+            if let Member::Training(flag) = member {
+                mode.get_or_insert(flag.get());
+            }
+        });
+        mode.unwrap_or(true)
+    }
+
+    /// Forgets the gradient of every parameter.
+    fn zero_grad(&self) {
+        for parameter in self.parameters() {
+            parameter.zero_grad();
+        }
+    }
+
+    /// Whether gradients are computed for the parameters of the tree: `false` freezes them.
+    fn requires_grad_(&self, requires_grad: bool) {
+        for parameter in self.parameters() {
+            Var::requires_grad_(&parameter, requires_grad);
+        }
+    }
+
+    /// The number of numbers in all parameters; a tied parameter counts once.
+    fn num_parameters(&self) -> usize {
+        self.parameters().iter().map(|parameter| parameter.numel()).sum()
+    }
+
+    /// Converts every parameter and buffer of a floating dtype; gradients are forgotten.
+    ///
+    /// # Panics
+    /// When `dtype` is not a floating one.
+    fn to_dtype(&self, dtype: DType) {
+        assert!(dtype.is_floating_point(), "to_dtype: the parameters of a module are floating\n  dtype {dtype}");
+        let convert = |value: Tensor| if value.dtype().is_floating_point() { value.to_dtype(dtype) } else { value };
+        for parameter in self.parameters() {
+            parameter.zero_grad();
+            parameter.set_value(convert(parameter.value()));
+        }
+        for buffer in self.buffers() {
+            buffer.set(convert(buffer.value()));
+        }
+    }
+}
+
+/// A module as a trait object; every [`Module`] has it.
+pub trait AsModule {
+    /// The module behind a `dyn` reference.
+    fn as_module(&self) -> &dyn Module;
+}
+
+impl<M: Module> AsModule for M {
+    fn as_module(&self) -> &dyn Module {
+        self
+    }
+}
+
+/// A module with one input and one output, as [`Sequential`](crate::Sequential) holds them.
+///
+/// The training mode and the buffers are behind interior mutability, so a forward pass needs only `&self`.
+pub trait Forward: Module {
+    /// The output of the module for this input.
+    fn forward(&self, input: &Var) -> Var;
+}
+
+/// Calls `each` with every member below `module` and its path: own parameters, own buffers and the flag, then each
+/// child followed by what is below it.
+pub(crate) fn walk<'a>(module: &'a dyn Module, each: &mut dyn FnMut(&str, Member<'a>)) {
+    walk_below(module, "", each);
+}
+
+fn walk_below<'a>(module: &'a dyn Module, prefix: &str, each: &mut dyn FnMut(&str, Member<'a>)) {
+    let path = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+    let (mut buffers, mut children) = (Vec::new(), Vec::new());
+    module.visit(&mut |name, member| match member {
+        Member::Buffer(_) => buffers.push((path(name), member)),
+        Member::Module(child) => children.push((path(name), child)),
+        Member::Parameter(_) | Member::Training(_) => each(&path(name), member),
+    });
+    for (path, buffer) in buffers {
+        each(&path, buffer);
+    }
+    for (path, child) in children {
+        each(&path, Member::Module(child));
+        walk_below(child, &path, each);
+    }
+}
+
+impl fmt::Display for dyn Module + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&tree(self))
+    }
+}
+
+/// PyTorch's printed tree; equal neighbours with consecutive numbers are folded into `(0-3): 4 x ...`.
+fn tree(module: &dyn Module) -> String {
+    let mut blocks: Vec<(String, String, usize)> = Vec::new();
+    for (name, child) in module.named_children() {
+        let text = tree(child).replace('\n', "\n  ");
+        match blocks.last_mut() {
+            Some((_, last, count)) if *last == text && name.parse::<usize>().is_ok() => *count += 1,
+            _ => blocks.push((name, text, 1)),
+        }
+    }
+    let lines = blocks.iter().map(|(name, text, count)| match (count, name.parse::<usize>()) {
+        (2.., Ok(first)) => format!("\n  ({first}-{}): {count} x {text}", first + count - 1),
+        _ => format!("\n  ({name}): {text}"),
+    });
+    let lines: String = lines.collect();
+    let extra = module.extra_repr();
+    match (lines.is_empty(), extra.is_empty()) {
+        (true, _) => format!("{}({extra})", module.type_name()),
+        (false, true) => format!("{}({lines}\n)", module.type_name()),
+        (false, false) => format!("{}(\n  {extra}{lines}\n)", module.type_name()),
+    }
+}

@@ -1,0 +1,181 @@
+//! Layers: initial distributions, gradients over random shapes, what dropout does.
+
+use autograd::gradcheck;
+use nn::gradcheck_parameters;
+use nn::prelude::*;
+use proptest::prelude::*;
+
+const F64: DType = DType::F64;
+
+fn input(shape: &[usize]) -> Var {
+    Var::new(Tensor::randn(shape, F64)).requires_grad_(true)
+}
+
+/// The gradients of a layer by its input and by its parameters.
+fn check(layer: &impl Forward, x: &Var) {
+    gradcheck(|v| layer.forward(&v[0]), std::slice::from_ref(x), Default::default()).unwrap();
+    gradcheck_parameters(layer, || layer.forward(x), Default::default()).unwrap();
+}
+
+fn outer() -> impl Strategy<Value = Vec<usize>> {
+    proptest::collection::vec(0usize..4, 0..3)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn linear(outer in outer(), inputs in 1usize..5, outputs in 1usize..5, bias: bool, seed: u64) {
+        manual_seed(seed);
+        let layer = Linear::with(inputs, outputs, LinearOptions { bias, dtype: F64 });
+        let x = input(&[&outer[..], &[inputs]].concat());
+        prop_assert_eq!(layer.forward(&x).shape().to_vec(), [&outer[..], &[outputs]].concat());
+        check(&layer, &x);
+    }
+
+    #[test]
+    fn layer_norm(
+        outer in outer(), inner in proptest::collection::vec(1usize..4, 1..3), affine: bool, bias: bool, seed: u64,
+    ) {
+        manual_seed(seed);
+        let options = LayerNormOptions { elementwise_affine: affine, bias, dtype: F64, ..Default::default() };
+        let layer = LayerNorm::with(inner.clone(), options);
+        prop_assert_eq!(layer.parameters().len(), usize::from(affine) + usize::from(affine && bias));
+        for parameter in layer.parameters() {
+            init::normal_(&parameter, 0.5, 1.0);
+        }
+        let x = input(&[&outer[..], &inner[..]].concat());
+        // A row of one element has no spread, and finite differences there measure only the rounding.
+        if inner.iter().product::<usize>() > 1 {
+            check(&layer, &x);
+        }
+        let (value, y) = (x.value(), layer.forward(&x).value());
+        let dims: Vec<isize> = (1..=inner.len() as isize).map(|d| -d).collect();
+        let centred = &value - &value.mean_dim(dims.clone(), true);
+        let mut plain = &centred * &(value.var_dim(dims, 0.0, true) + 1e-5).rsqrt();
+        if let Some(weight) = &layer.weight {
+            plain = &plain * &weight.value();
+        }
+        if let Some(bias) = &layer.bias {
+            plain = &plain + &bias.value();
+        }
+        prop_assert!(y.allclose(&plain, 1e-9, 1e-9));
+    }
+
+    #[test]
+    fn embedding(ids in proptest::collection::vec(0i64..6, 0..8), width in 1usize..4, seed: u64) {
+        manual_seed(seed);
+        let layer = Embedding::with(6, width, EmbeddingOptions { dtype: F64 });
+        let ids = Tensor::from_slice(&ids, [ids.len()]);
+        let y = layer.forward(&ids);
+        prop_assert!(y.value().bit_eq(&layer.weight.value().index_select(0, &ids)));
+        gradcheck_parameters(&layer, || layer.forward(&ids), Default::default()).unwrap();
+    }
+
+    #[test]
+    fn activations(shape in proptest::collection::vec(1usize..4, 1..4), seed: u64) {
+        manual_seed(seed);
+        let x = input(&shape);
+        check(&Sigmoid::new(), &x);
+        check(&Tanh::new(), &x);
+        check(&SiLU::new(), &x);
+        check(&GELU::new(), &x);
+        check(&GELU::with(Approximate::Tanh), &x);
+        check(&Softmax::new(-1), &x);
+        check(&LogSoftmax::new(0), &x);
+        check(&Identity::new(), &x);
+        // Away from the kink.
+        let away = Var::new(&x.value() + &(x.value().sign() * 0.1)).requires_grad_(true);
+        check(&ReLU::new(), &away);
+    }
+
+    #[test]
+    fn sequential_is_composition(width in 1usize..4, seed: u64) {
+        manual_seed(seed);
+        let model = sequential![Flatten::new(), Linear::new(2 * width, 3), Tanh::new(), Linear::new(3, 2)];
+        model.to_dtype(F64);
+        let x = input(&[2, width, 2]);
+        check(&model, &x);
+        let by_hand = model.iter().fold(x.clone(), |x, layer| layer.forward(&x));
+        prop_assert!(model.forward(&x).value().bit_eq(&by_hand.value()));
+    }
+}
+
+#[test]
+fn linear_starts_uniform_within_its_bound() {
+    manual_seed(1);
+    let layer = Linear::with(64, 500, LinearOptions { dtype: F64, ..Default::default() });
+    for parameter in layer.parameters() {
+        let value = parameter.value();
+        let largest = value.abs().max().item::<f64>();
+        assert!(largest <= 0.125 && largest > 0.124, "{largest}");
+        assert!(value.mean().item::<f64>().abs() < 0.01);
+        assert!((value.var().item::<f64>() - 0.125f64.powi(2) / 3.0).abs() < 5e-4);
+    }
+    assert_eq!(Linear::new(0, 2).weight.numel(), 0);
+}
+
+#[test]
+fn embedding_starts_standard_normal_and_layer_norm_as_identity() {
+    manual_seed(2);
+    let table = Embedding::with(400, 50, EmbeddingOptions { dtype: F64 }).weight.value();
+    assert!(table.mean().item::<f64>().abs() < 0.03 && (table.var().item::<f64>() - 1.0).abs() < 0.05);
+    let norm = LayerNorm::new([2, 3]);
+    assert!(norm.weight.unwrap().value().bit_eq(&Tensor::ones([2, 3], DType::F32)));
+    assert!(norm.bias.unwrap().value().bit_eq(&Tensor::zeros([2, 3], DType::F32)));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_model() {
+    let made = |seed| {
+        manual_seed(seed);
+        MultiheadAttention::new(8, 2).state_dict()
+    };
+    let (a, b, c) = (made(3), made(3), made(4));
+    assert!(a.iter().all(|(name, value)| value.bit_eq(&b[name])));
+    assert!(!a["in_proj_weight"].bit_eq(&c["in_proj_weight"]));
+}
+
+#[test]
+fn dropout_keeps_the_mean_scales_the_gradient_alike_and_rests_in_evaluation() {
+    manual_seed(5);
+    let dropout = Dropout::new(0.25);
+    let x = Var::new(Tensor::ones([40_000], F64)).requires_grad_(true);
+    let y = dropout.forward(&x);
+    let values = y.to_vec::<f64>();
+    let zeros = values.iter().filter(|&&y| y == 0.0).count();
+    assert!((9_500..10_500).contains(&zeros), "{zeros}");
+    assert!(values.iter().all(|&y| y == 0.0 || (y - 4.0 / 3.0).abs() < 1e-12));
+    y.sum().backward();
+    assert_eq!(x.grad().unwrap().to_vec::<f64>(), values);
+    assert_ne!(dropout.forward(&x).to_vec::<f64>(), values);
+
+    dropout.eval();
+    assert!(dropout.forward(&x).ptr_eq(&x));
+    let all = Dropout::new(1.0);
+    assert_eq!(all.forward(&x).value().abs().max().item::<f64>(), 0.0);
+    let none = Dropout::new(0.0);
+    assert!(none.forward(&x).ptr_eq(&x));
+}
+
+#[test]
+#[should_panic(expected = "Dropout: the probability is not between 0 and 1, p = 1.5")]
+fn dropout_refuses_more_than_one() {
+    Dropout::new(1.5);
+}
+
+#[test]
+#[should_panic(
+    expected = "LayerNorm: the last dimensions are not the normalised ones\n  input [2, 3]   rule [.., [4]]"
+)]
+fn layer_norm_names_the_shapes() {
+    LayerNorm::new(4).forward(&Var::new(Tensor::zeros([2, 3], DType::F32)));
+}
+
+#[test]
+fn flatten_joins_what_it_is_told() {
+    let x = Var::new(Tensor::zeros([2, 3, 4, 5], DType::F32));
+    assert_eq!(Flatten::new().forward(&x).shape(), [2, 60]);
+    let inner = Flatten::with(FlattenOptions { start_dim: 1, end_dim: 2 });
+    assert_eq!(inner.forward(&x).shape(), [2, 12, 5]);
+}

@@ -1,0 +1,44 @@
+//! Optimizers, schedules of the learning rate and gradient clipping, with PyTorch's names, defaults and formulas.
+//!
+//! ```
+//! use nn::prelude::*;
+//! use optim::{AdamW, AdamWOptions, ClipOptions, Optimizer, Scheduler, WarmupCosine, clip_grad_norm_};
+//!
+//! let model = sequential![Linear::new(2, 16), Tanh::new(), Linear::new(16, 1)];
+//! let mut optimizer = AdamW::with(model.parameters(), AdamWOptions { lr: 1e-2, ..Default::default() });
+//! let mut schedule = WarmupCosine::new(&mut optimizer, 5, 50, 1e-3);
+//!
+//! let x = Tensor::randn([64, 2], DType::F32);
+//! let target = Var::new(x.sum_dim(-1, true));
+//! let mut losses = Vec::new();
+//! for _ in 0..50 {
+//!     let loss = MSELoss::new().forward(&model.forward(&Var::new(x.clone())), &target);
+//!     optimizer.zero_grad();
+//!     loss.backward();
+//!     clip_grad_norm_(&model.parameters(), 1.0, ClipOptions::default()).unwrap();
+//!     optimizer.step();
+//!     schedule.step(&mut optimizer);
+//!     losses.push(loss.item::<f32>());
+//! }
+//! assert!(losses[49] < 0.5 * losses[0]);
+//! ```
+//!
+//! An optimizer is a [`Rule`] (its options and one step of one parameter) under [`Descent`], which holds the parameter
+//! groups and what is kept for each parameter: [`SGD`], [`Adam`] and [`AdamW`] are names for that. A parameter without
+//! a gradient is passed over. Each step is one pass over the memory of a parameter, in place.
+
+mod adam;
+mod clip;
+mod descent;
+mod rule;
+mod schedule;
+mod sgd;
+mod state;
+
+pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
+pub use clip::{ClipOptions, NonFiniteNorm, clip_grad_norm_};
+pub use descent::{Descent, Optimizer, ParamGroup};
+pub use rule::{Rule, Setting};
+pub use schedule::{Scheduler, WarmupCosine};
+pub use sgd::{SGD, SGDOptions};
+pub use state::StateError;

@@ -1,0 +1,125 @@
+//! Cross-entropy from logits: one visit to each row forwards, one backwards, and no table of log-probabilities.
+
+use crate::kernels::math::Math;
+use crate::kernels::parallel::{self, SharedMut};
+use crate::kernels::rows::{Rows, max_of, rows_per_block, sum_of};
+use crate::kernels::simd::vectorised;
+use crate::tensor::View;
+
+/// What the loss of a row is made of: `-gain * log p[target] - smooth * sum over c of weight[c] log p[c]`.
+pub(crate) struct Terms<'a, T> {
+    /// The class of each row; `None` for a row that is ignored.
+    pub(crate) targets: &'a [Option<usize>],
+    /// A weight per class, 1 if absent.
+    pub(crate) weight: Option<&'a [T]>,
+    /// `1 - label_smoothing`.
+    pub(crate) gain: f64,
+    /// `label_smoothing / classes`.
+    pub(crate) smooth: f64,
+}
+
+impl<T: Math> Terms<'_, T> {
+    /// The weight of a class.
+    pub(crate) fn weight_of(&self, class: usize) -> f64 {
+        self.weight.map_or(1.0, |weight| weight[class].to_f64())
+    }
+
+    fn sum_of_weights(&self, classes: usize) -> f64 {
+        self.weight.map_or(classes as f64, |weight| weight.iter().map(|w| w.to_f64()).sum())
+    }
+}
+
+vectorised! {
+    /// The greatest logit of a row, and the sum of `e^(x - greatest)`.
+    fn normaliser<S, T: Math>(x: &[T]) -> (T, T) {
+        let max = max_of(x);
+        (max, sum_of(x.len(), |i| (x[i] - max).exp::<S>()))
+    }
+
+    fn sum<S, T: Math>(x: &[T]) -> T {
+        sum_of(x.len(), |i| x[i])
+    }
+
+    fn dot<S, T: Math>(x: &[T], w: &[T]) -> T {
+        let w = &w[..x.len()];
+        sum_of(x.len(), |i| x[i] * w[i])
+    }
+
+    /// `dx = scale * e^(x - max) - shift`.
+    fn gradient<S, T: Math>(x: &[T], max: T, scale: T, shift: T, dx: &mut [T]) {
+        for (dx, &x) in dx.iter_mut().zip(x) {
+            *dx = (x - max).exp::<S>() * scale - shift;
+        }
+    }
+
+    /// `dx = scale * e^(x - max) - shift * w`.
+    fn gradient_weighted<S, T: Math>(x: &[T], max: T, scale: T, shift: T, w: &[T], dx: &mut [T]) {
+        for ((dx, &x), &w) in dx.iter_mut().zip(x).zip(w) {
+            *dx = (x - max).exp::<S>() * scale - shift * w;
+        }
+    }
+}
+
+/// The loss of each row, and its `(greatest logit, sum of e^(x - greatest))` for the way back.
+pub(crate) fn forward<T: Math>(logits: View<T>, classes: usize, terms: &Terms<T>, loss: &mut [f64], saved: &mut [T]) {
+    let (rows, block) = (Rows::new(logits, classes), rows_per_block(classes));
+    let weights = terms.sum_of_weights(classes);
+    let saved = SharedMut::new(saved);
+    parallel::for_each_chunk(loss, block, |i, loss| {
+        let mut buffer = Vec::new();
+        let x = rows.get(i * block, loss.len(), &mut buffer);
+        for (r, (loss, x)) in loss.iter_mut().zip(x.chunks_exact(classes.max(1))).enumerate() {
+            let row = i * block + r;
+            let (max, sum_of_powers) = normaliser(x);
+            // SAFETY: each row belongs to one block.
+            unsafe { saved.slice(2 * row, 2) }.copy_from_slice(&[max, sum_of_powers]);
+            // Everything is measured from the greatest logit, so that large ones cost no digits.
+            let (max, log) = (max.to_f64(), sum_of_powers.to_f64().ln());
+            *loss = match terms.targets[row] {
+                None => 0.0,
+                Some(class) => {
+                    let hit = terms.gain * terms.weight_of(class) * (log - (x[class].to_f64() - max));
+                    let rest = || match terms.weight {
+                        None => sum(x).to_f64(),
+                        Some(w) => dot(x, w).to_f64(),
+                    };
+                    if terms.smooth == 0.0 { hit } else { hit + terms.smooth * ((log + max) * weights - rest()) }
+                }
+            };
+        }
+    });
+}
+
+/// The gradient of the logits, for rows whose losses have the gradients `upstream(row)`.
+pub(crate) fn backward<T: Math>(
+    logits: View<T>,
+    classes: usize,
+    terms: &Terms<T>,
+    saved: &[T],
+    upstream: impl Fn(usize) -> f64 + Sync,
+    dx: &mut [T],
+) {
+    let (rows, block) = (Rows::new(logits, classes), rows_per_block(classes));
+    let weights = terms.sum_of_weights(classes);
+    parallel::for_each_chunk(dx, block * classes, |i, dx| {
+        let mut buffer = Vec::new();
+        let x = rows.get(i * block, dx.len() / classes, &mut buffer);
+        for (r, (x, dx)) in x.chunks_exact(classes.max(1)).zip(dx.chunks_exact_mut(classes.max(1))).enumerate() {
+            let row = i * block + r;
+            let Some(class) = terms.targets[row] else {
+                dx.fill(T::ZERO);
+                continue;
+            };
+            let dloss = upstream(row);
+            let (max, sum_of_powers) = (saved[2 * row], saved[2 * row + 1].to_f64());
+            let hit = dloss * terms.gain * terms.weight_of(class);
+            let scale = T::of((hit + dloss * terms.smooth * weights) / sum_of_powers);
+            let shift = T::of(dloss * terms.smooth);
+            match terms.weight {
+                Some(w) if terms.smooth != 0.0 => gradient_weighted(x, max, scale, shift, w, dx),
+                _ => gradient(x, max, scale, shift, dx),
+            }
+            dx[class] = dx[class] - T::of(hit);
+        }
+    });
+}

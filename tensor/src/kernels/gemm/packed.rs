@@ -1,0 +1,183 @@
+//! The packed path: panels of A and B in the order in which the micro-kernel reads them.
+
+use super::micro::Kernel;
+use super::{Add, Matrix, Size};
+use crate::dtype::Float;
+use crate::kernels::parallel::{self, SharedMut};
+use crate::storage::Storage;
+
+/// Depth of a packed block: a panel of A of this depth stays in the first-level cache.
+const DEPTH: usize = 384;
+/// Rows and columns of C that are packed at a time; bounds the memory of the packed blocks.
+const SLAB: usize = 4096;
+/// Columns of C of one task: with `DEPTH` they make a part of B that stays in the second-level cache.
+const TASK_COLUMNS: usize = 384;
+/// Rows of C of one task.
+const TASK_ROWS: usize = 96;
+/// Micro-kernel panels that one packing task fills.
+const PANELS: usize = 8;
+
+/// `total` in pieces of at most `most`, nearly equal and multiples of `unit`.
+fn piece(total: usize, most: usize, unit: usize) -> usize {
+    total.div_ceil(total.div_ceil(most)).next_multiple_of(unit)
+}
+
+pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mut [T], kernel: Kernel<T>) {
+    let Size { m, k, n } = size;
+    let Kernel { mr, nr, .. } = kernel;
+    let (depth, slab_m, slab_n) = (piece(k, DEPTH, 1), piece(m, SLAB, mr), piece(n, SLAB, nr));
+    let mut a_store = Storage::new(T::DTYPE, slab_m * depth);
+    let mut b_store = Storage::new(T::DTYPE, slab_n * depth);
+    let (a_pack, b_pack) = (a_store.as_slice_mut::<T>(), b_store.as_slice_mut::<T>());
+    let out = SharedMut::new(c);
+    for j in (0..n).step_by(slab_n) {
+        let columns = slab_n.min(n - j);
+        for p in (0..k).step_by(depth) {
+            let deep = depth.min(k - p);
+            for i in (0..m).step_by(slab_m) {
+                let rows = slab_m.min(m - i);
+                let (a_panels, b_panels) = (rows.div_ceil(mr), columns.div_ceil(nr));
+                // One parallel region packs both; B only once for all the slabs of rows.
+                let a_tasks = a_panels.div_ceil(PANELS);
+                let b_tasks = if i == 0 { b_panels.div_ceil(PANELS) } else { 0 };
+                let (a_out, b_out) = (SharedMut::new(a_pack), SharedMut::new(b_pack));
+                let pack = |task: usize| {
+                    let of_a = task < a_tasks;
+                    let (task, out, unit, panels) =
+                        if of_a { (task, a_out, mr, a_panels) } else { (task - a_tasks, b_out, nr, b_panels) };
+                    for panel in task * PANELS..((task + 1) * PANELS).min(panels) {
+                        // SAFETY: panel by panel, each belongs to one task.
+                        let to = unsafe { out.slice(panel * unit * deep, unit * deep) };
+                        if of_a {
+                            pack_panel(a.from(i + panel * mr, p), unit.min(rows - panel * mr), unit, deep, to);
+                        } else {
+                            let b = b.from(p, j + panel * nr).transposed();
+                            pack_panel(b, unit.min(columns - panel * nr), unit, deep, to);
+                        }
+                    }
+                };
+                let small = (rows + columns) * deep < parallel::GRAIN;
+                if small {
+                    (0..a_tasks + b_tasks).for_each(pack)
+                } else {
+                    parallel::for_each_block(a_tasks + b_tasks, pack)
+                };
+
+                let (task_rows, task_columns) = (piece(rows, TASK_ROWS, mr), piece(columns, TASK_COLUMNS, nr));
+                let (down, across) = (rows.div_ceil(task_rows), columns.div_ceil(task_columns));
+                let (a_pack, b_pack): (&[T], &[T]) = (a_pack, b_pack);
+                let multiply = |task: usize| {
+                    let (row, column) = (task / across * task_rows, task % across * task_columns);
+                    let block = Block {
+                        rows: row..(row + task_rows).min(rows),
+                        columns: column..(column + task_columns).min(columns),
+                        deep,
+                        a: a_pack,
+                        b: b_pack,
+                        origin: (i, j),
+                        n,
+                        add: if p == 0 { add } else { Add::Output },
+                    };
+                    // SAFETY: the blocks of C are disjoint, and the packed panels are complete.
+                    unsafe { multiply_block(kernel, block, &out) };
+                };
+                let small = rows * columns * deep < 4 * parallel::GRAIN;
+                if small {
+                    (0..down * across).for_each(multiply)
+                } else {
+                    parallel::for_each_block(down * across, multiply)
+                };
+            }
+        }
+    }
+}
+
+/// `to[p][q] = matrix[q][p]` for `count` rows of the matrix; rows up to `unit` are zero.
+pub(crate) fn pack_panel<T: Float>(matrix: Matrix<T>, count: usize, unit: usize, deep: usize, to: &mut [T]) {
+    if count < unit {
+        to.fill(T::ZERO);
+    }
+    let Matrix { data, offset, row, column } = matrix;
+    if row == 1 {
+        for (p, to) in to.chunks_exact_mut(unit).enumerate() {
+            let at = (offset as isize + p as isize * column) as usize;
+            to[..count].copy_from_slice(&data[at..at + count]);
+        }
+        return;
+    }
+    // Four rows at a time, so that four streams are read while each line of the panel is written once per pass.
+    for q in (0..count).step_by(4) {
+        let group = (count - q).min(4);
+        if group == 4 && column == 1 {
+            let from: [&[T]; 4] = std::array::from_fn(|g| {
+                let at = (offset as isize + (q + g) as isize * row) as usize;
+                &data[at..at + deep]
+            });
+            for (p, to) in to.chunks_exact_mut(unit).enumerate() {
+                let to = &mut to[q..q + 4];
+                (0..4).for_each(|g| to[g] = from[g][p]);
+            }
+            continue;
+        }
+        for (p, to) in to.chunks_exact_mut(unit).enumerate() {
+            for g in q..q + group {
+                to[g] = data[(offset as isize + g as isize * row + p as isize * column) as usize];
+            }
+        }
+    }
+}
+
+/// One task: a block of C, and the packed panels of its slab.
+struct Block<'a, T> {
+    rows: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+    deep: usize,
+    a: &'a [T],
+    b: &'a [T],
+    /// Row and column of C where the slab starts.
+    origin: (usize, usize),
+    n: usize,
+    add: Add<'a, T>,
+}
+
+/// The largest block of a micro-kernel, in elements.
+const LARGEST: usize = 12 * 32;
+
+/// # Safety
+/// The block of C must belong to the caller alone, and `a` and `b` hold complete panels for it.
+unsafe fn multiply_block<T: Float>(kernel: Kernel<T>, block: Block<T>, out: &SharedMut<T>) {
+    let Kernel { mr, nr, routine } = kernel;
+    let Block { rows, columns, deep, a, b, origin, n, add } = block;
+    let mut edge = [T::ZERO; LARGEST];
+    for i in rows.clone().step_by(mr) {
+        let a = &a[i * deep..][..mr * deep];
+        for j in columns.clone().step_by(nr) {
+            let b = &b[j * deep..][..nr * deep];
+            let (height, width) = (mr.min(rows.end - i), nr.min(columns.end - j));
+            let at = |r: usize| (origin.0 + i + r) * n + origin.1 + j;
+            if height == mr && width == nr && !matches!(add, Add::Bias(_)) {
+                // SAFETY: the block lies inside C, whose rows are n long, and is ours alone.
+                unsafe {
+                    let first = out.as_ptr().add(at(0));
+                    routine(deep, a.as_ptr(), b.as_ptr(), first, n, matches!(add, Add::Output));
+                }
+                continue;
+            }
+            // SAFETY: `edge` has room for the whole block.
+            unsafe { routine(deep, a.as_ptr(), b.as_ptr(), edge.as_mut_ptr(), nr, false) };
+            for r in 0..height {
+                // SAFETY: a part of a row of the block.
+                let c = unsafe { out.slice(at(r), width) };
+                let sums = &edge[r * nr..][..width];
+                match add {
+                    Add::Nothing => c.copy_from_slice(sums),
+                    Add::Bias(bias) => {
+                        let bias = &bias[origin.1 + j..][..width];
+                        c.iter_mut().zip(sums).zip(bias).for_each(|((c, &s), &b)| *c = s + b);
+                    }
+                    Add::Output => c.iter_mut().zip(sums).for_each(|(c, &s)| *c += s),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Layer normalisation, forward and backward, a row at a time.
+
+use crate::dtype::Float;
+use crate::kernels::parallel::{self, GRAIN, SharedMut};
+use crate::kernels::simd::vectorised;
+
+/// Independent partial sums of a row.
+const LANES: usize = 32;
+/// At least so many rows share a partial sum of the gradients of weight and bias.
+const ROWS: usize = 16;
+
+/// The sum of `f(i)` over `0..n`, in independent lanes.
+#[inline(always)]
+fn sum<T: Float>(n: usize, f: impl Fn(usize) -> T) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let whole = n / LANES * LANES;
+    for start in (0..whole).step_by(LANES) {
+        for (l, lane) in lanes.iter_mut().enumerate() {
+            *lane += f(start + l);
+        }
+    }
+    for (l, lane) in lanes.iter_mut().enumerate().take(n - whole) {
+        *lane += f(whole + l);
+    }
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for i in 0..width {
+            lanes[i] = lanes[i] + lanes[i + width];
+        }
+    }
+    lanes[0]
+}
+
+vectorised! {
+    /// Normalises one row; returns its mean and the reciprocal of its standard deviation.
+    fn forward_row<S, T: Float>(x: &[T], weight: Option<&[T]>, bias: Option<&[T]>, eps: T, y: &mut [T]) -> (T, T) {
+        let n = x.len();
+        let count = T::of(n as f64);
+        let mean = sum(n, |i| x[i]) / count;
+        // The second pass takes the differences from the mean: no cancellation.
+        let variance = sum(n, |i| (x[i] - mean) * (x[i] - mean)) / count;
+        let rstd = T::ONE / (variance + eps).sqrt();
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = (x - mean) * rstd;
+        }
+        if let Some(weight) = weight {
+            y.iter_mut().zip(weight).for_each(|(y, &w)| *y = *y * w);
+        }
+        if let Some(bias) = bias {
+            y.iter_mut().zip(bias).for_each(|(y, &b)| *y += b);
+        }
+        (mean, rstd)
+    }
+
+    /// The gradient of one row's input.
+    fn backward_row<S, T: Float>(dy: &[T], x: &[T], weight: Option<&[T]>, mean: T, rstd: T, dx: &mut [T]) {
+        let n = x.len();
+        let count = T::of(n as f64);
+        // dx serves as room for the gradient of the normalised row.
+        match weight {
+            Some(weight) => dx.iter_mut().zip(dy).zip(weight).for_each(|((g, &dy), &w)| *g = dy * w),
+            None => dx.copy_from_slice(dy),
+        }
+        let g = &*dx;
+        let mean_g = sum(n, |i| g[i]) / count;
+        let mean_gx = sum(n, |i| g[i] * (x[i] - mean)) * rstd / count;
+        for (dx, &x) in dx.iter_mut().zip(x) {
+            *dx = rstd * (*dx - mean_g - (x - mean) * rstd * mean_gx);
+        }
+    }
+
+    /// Adds one row's share to the gradients of weight and bias.
+    fn add_row<S, T: Float>(dy: &[T], x: &[T], mean: T, rstd: T, dweight: &mut [T], dbias: &mut [T]) {
+        for ((dw, &dy), &x) in dweight.iter_mut().zip(dy).zip(x) {
+            *dw += dy * (x - mean) * rstd;
+        }
+        for (db, &dy) in dbias.iter_mut().zip(dy) {
+            *db += dy;
+        }
+    }
+}
+
+/// Weight and bias of a layer norm, each as long as a row.
+#[derive(Clone, Copy)]
+pub(crate) struct Affine<'a, T> {
+    pub(crate) weight: Option<&'a [T]>,
+    pub(crate) bias: Option<&'a [T]>,
+}
+
+/// `x` in rows of `width` elements; per row one mean and one reciprocal standard deviation.
+pub(crate) fn forward<T: Float>(
+    x: &[T],
+    width: usize,
+    affine: Affine<T>,
+    eps: f64,
+    y: &mut [T],
+    mean: &mut [T],
+    rstd: &mut [T],
+) {
+    let (mean, rstd) = (SharedMut::new(mean), SharedMut::new(rstd));
+    let rows = (GRAIN / width.max(1)).max(1);
+    parallel::for_each_chunk(y, rows * width, |i, y| {
+        let (first, count) = (i * rows, y.len() / width);
+        // SAFETY: blocks of rows do not overlap.
+        let (mean, rstd) = unsafe { (mean.slice(first, count), rstd.slice(first, count)) };
+        for (r, y) in y.chunks_mut(width).enumerate() {
+            let x = &x[(first + r) * width..][..width];
+            (mean[r], rstd[r]) = forward_row(x, affine.weight, affine.bias, T::of(eps), y);
+        }
+    });
+}
+
+/// What the backward pass reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Saved<'a, T> {
+    pub(crate) dy: &'a [T],
+    pub(crate) x: &'a [T],
+    pub(crate) weight: Option<&'a [T]>,
+    pub(crate) mean: &'a [T],
+    pub(crate) rstd: &'a [T],
+}
+
+/// The gradient of the input.
+pub(crate) fn backward_input<T: Float>(s: Saved<T>, width: usize, dx: &mut [T]) {
+    let rows = (GRAIN / width.max(1)).max(1);
+    parallel::for_each_chunk(dx, rows * width, |i, dx| {
+        for (r, dx) in dx.chunks_mut(width).enumerate() {
+            let row = i * rows + r;
+            let at = row * width..(row + 1) * width;
+            backward_row(&s.dy[at.clone()], &s.x[at], s.weight, s.mean[row], s.rstd[row], dx);
+        }
+    });
+}
+
+/// The gradients of weight and bias: rows are added up in blocks, the blocks in order and in double precision.
+pub(crate) fn backward_affine<T: Float>(s: Saved<T>, width: usize, dweight: &mut [T], dbias: &mut [T]) {
+    let total = s.mean.len();
+    let rows = (GRAIN / width.max(1)).max(ROWS);
+    let mut partial = vec![T::ZERO; total.div_ceil(rows) * 2 * width];
+    parallel::for_each_chunk(&mut partial, 2 * width, |block, sums| {
+        let (dw, db) = sums.split_at_mut(width);
+        for row in block * rows..((block + 1) * rows).min(total) {
+            let at = row * width..(row + 1) * width;
+            add_row(&s.dy[at.clone()], &s.x[at], s.mean[row], s.rstd[row], dw, db);
+        }
+    });
+    let combine = |offset: usize, out: &mut [T]| {
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = T::of(partial.chunks(2 * width).map(|sums| sums[offset + i].to_f64()).sum());
+        }
+    };
+    combine(0, dweight);
+    combine(width, dbias);
+}

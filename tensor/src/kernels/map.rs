@@ -1,0 +1,142 @@
+//! One input, one output, element by element.
+
+use crate::Element;
+use crate::kernels::parallel::{self, GRAIN};
+use crate::kernels::simd::{Simd, vectorised};
+use crate::kernels::walk::Walk;
+use crate::tensor::View;
+
+/// A function of one element, compiled for every vector level.
+pub(crate) trait Map<T, U>: Copy + Send + Sync {
+    fn call<S: Simd>(self, x: T) -> U;
+}
+
+/// Conversion between element types.
+#[derive(Clone, Copy)]
+pub(crate) struct Cast;
+impl<T: Element, U: Element> Map<T, U> for Cast {
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T) -> U {
+        x.cast()
+    }
+}
+
+vectorised! {
+    fn map_run<S, T: Element, U: Element, F: Map<T, U>>(f: F, x: &[T], out: &mut [U]) {
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = f.call::<S>(x);
+        }
+    }
+    fn map_run_in_place<S, T: Element, F: Map<T, T>>(f: F, x: &mut [T]) {
+        for x in x {
+            *x = f.call::<S>(*x);
+        }
+    }
+}
+
+/// `out[i] = f(x[i])` in row-major order.
+pub(crate) fn map<T: Element, U: Element, F: Map<T, U>>(f: F, x: View<T>, out: &mut [U]) {
+    map_runs(x, out, &|x, out| map_run(f, x, out));
+}
+
+/// Calls `run` with the stretches of `x` in row-major order, made contiguous, and the places for their results. Compiled
+/// once per pair of types, not for every function.
+fn map_runs<T: Element, U: Element>(x: View<T>, out: &mut [U], run: &(dyn Fn(&[T], &mut [U]) + Sync)) {
+    let walk = Walk::new([x.layout]);
+    parallel::for_each_chunk(out, GRAIN, |i, out| {
+        let first = i * GRAIN;
+        let mut piece = Piece::new();
+        let (_, [step]) = walk.inner();
+        walk.for_runs(first..first + out.len(), |position, [at], len| {
+            let out = &mut out[position - first..][..len];
+            for (k, out) in out.chunks_mut(piece.len_for(step, len)).enumerate() {
+                let done = k * PIECE;
+                run(piece.load(x.data, at, step, done, out.len()), out);
+            }
+        });
+    });
+}
+
+/// `x[i] = f(x[i])`.
+pub(crate) fn map_in_place<T: Element, F: Map<T, T>>(f: F, x: &mut [T]) {
+    parallel::for_each_chunk(x, GRAIN, |_, x| map_run_in_place(f, x));
+}
+
+/// Copies `x` into row-major order.
+pub(crate) fn copy<T: Element>(x: View<T>, out: &mut [T]) {
+    let walk = Walk::new([x.layout]);
+    let (_, [step]) = walk.inner();
+    parallel::for_each_chunk(out, GRAIN, |i, out| {
+        let first = i * GRAIN;
+        walk.for_runs(first..first + out.len(), |position, [at], len| {
+            load(x.data, at, step, &mut out[position - first..][..len]);
+        });
+    });
+}
+
+/// Copies `x`, cut into blocks of `width` elements in row-major order, to `out`: block `i` goes to `i * row + first`.
+pub(crate) fn copy_blocks<T: Element>(x: View<T>, width: usize, out: &mut [T], row: usize, first: usize) {
+    let walk = Walk::new([x.layout]);
+    let (_, [step]) = walk.inner();
+    if width == 0 {
+        return;
+    }
+    let rows = (GRAIN / row).max(1);
+    parallel::for_each_chunk(out, rows * row, |i, out| {
+        for (k, out) in out.chunks_mut(row).enumerate() {
+            let from = (i * rows + k) * width;
+            walk.for_runs(from..from + width, |position, [at], len| {
+                load(x.data, at, step, &mut out[first + position - from..][..len]);
+            });
+        }
+    });
+}
+
+/// So many elements of a strided run are brought together at a time, in a buffer that stays in the first-level cache.
+pub(crate) const PIECE: usize = 256;
+
+/// Makes strided runs look contiguous, so that every kernel needs only a contiguous inner loop.
+pub(crate) struct Piece<T> {
+    buffer: [T; PIECE],
+}
+
+impl<T: Element> Piece<T> {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Piece { buffer: [T::default(); PIECE] }
+    }
+
+    /// How much of a run of `len` elements is taken at once: all of it when it is contiguous.
+    #[inline]
+    pub(crate) fn len_for(&self, step: isize, len: usize) -> usize {
+        if step == 1 { len } else { PIECE }
+    }
+
+    /// Elements `done .. done + len` of the run that starts at `at`.
+    #[inline]
+    pub(crate) fn load<'a>(&'a mut self, data: &'a [T], at: usize, step: isize, done: usize, len: usize) -> &'a [T] {
+        if step == 1 {
+            return &data[at + done..][..len];
+        }
+        let from = (at as isize + done as isize * step) as usize;
+        load(data, from, step, &mut self.buffer[..len]);
+        &self.buffer[..len]
+    }
+}
+
+/// `out[i] = data[at + i * step]`.
+#[inline]
+fn load<T: Element>(data: &[T], at: usize, step: isize, out: &mut [T]) {
+    match step {
+        1 => out.copy_from_slice(&data[at..][..out.len()]),
+        0 => out.fill(data[at]),
+        _ => {
+            let last = at as isize + (out.len() as isize - 1) * step;
+            assert!(at < data.len() && last >= 0 && (last as usize) < data.len(), "a run leaves its storage");
+            for (i, out) in out.iter_mut().enumerate() {
+                // SAFETY: positions lie between the first and the last, which were just checked.
+                *out = unsafe { *data.get_unchecked((at as isize + i as isize * step) as usize) };
+            }
+        }
+    }
+}

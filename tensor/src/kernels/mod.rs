@@ -1,0 +1,19 @@
+//! The arithmetic: all loops, all `unsafe`, all parallelism. Kernels know slices and layouts; shapes, dtypes and
+//! errors are settled by the methods in `ops` that call them.
+
+pub(crate) mod attention;
+pub(crate) mod cross_entropy;
+pub(crate) mod gemm;
+pub(crate) mod index;
+pub(crate) mod layer_norm;
+pub(crate) mod lines;
+pub(crate) mod map;
+pub(crate) mod math;
+pub(crate) mod optimizer;
+pub(crate) mod parallel;
+pub(crate) mod reduce;
+pub(crate) mod rows;
+pub(crate) mod simd;
+pub(crate) mod softmax;
+pub(crate) mod walk;
+pub(crate) mod zip;

@@ -1,0 +1,326 @@
+//! Reductions: sums, products, extrema over some of the dimensions.
+//!
+//! Elements are folded in short blocks with many independent lanes (so that the loop vectorises and errors stay small),
+//! blocks into a wider accumulator, and long reductions are cut into segments of fixed length whose results are merged
+//! in order. Nothing here depends on the number of threads.
+
+use crate::dtype::{Float, Number};
+use crate::kernels::map::{PIECE, Piece};
+use crate::kernels::parallel::{self, GRAIN};
+use crate::kernels::simd::{Simd, vectorised};
+use crate::kernels::walk::Walk;
+use crate::layout::Layout;
+use crate::tensor::View;
+use crate::{Element, Shape};
+
+/// A reduction: elements enter lanes, lanes enter an accumulator, the accumulator gives the result.
+pub(crate) trait Reduce<T>: Copy + Send + Sync {
+    type Lane: Copy + Send + Sync;
+    type Acc: Copy + Send + Sync;
+    type Out: Element;
+    fn lane(self) -> Self::Lane;
+    fn step<S: Simd>(self, lane: Self::Lane, x: T) -> Self::Lane;
+    fn start(self) -> Self::Acc;
+    fn take(self, acc: Self::Acc, lane: Self::Lane) -> Self::Acc;
+    fn merge(self, a: Self::Acc, b: Self::Acc) -> Self::Acc;
+    fn finish(self, acc: Self::Acc) -> Self::Out;
+}
+
+/// The sum of floats, accumulated in double precision beyond a block.
+#[derive(Clone, Copy)]
+pub(crate) struct Sum;
+impl<T: Float> Reduce<T> for Sum {
+    type Lane = T;
+    type Acc = f64;
+    type Out = T;
+    #[inline(always)]
+    fn lane(self) -> T {
+        T::ZERO
+    }
+    #[inline(always)]
+    fn step<S: Simd>(self, lane: T, x: T) -> T {
+        lane + x
+    }
+    #[inline(always)]
+    fn start(self) -> f64 {
+        0.0
+    }
+    #[inline(always)]
+    fn take(self, acc: f64, lane: T) -> f64 {
+        acc + lane.to_f64()
+    }
+    #[inline(always)]
+    fn merge(self, a: f64, b: f64) -> f64 {
+        a + b
+    }
+    #[inline(always)]
+    fn finish(self, acc: f64) -> T {
+        T::of(acc)
+    }
+}
+
+/// The sum of squares of floats, accumulated in double precision beyond a block.
+#[derive(Clone, Copy)]
+pub(crate) struct SumOfSquares;
+impl<T: Float> Reduce<T> for SumOfSquares {
+    type Lane = T;
+    type Acc = f64;
+    type Out = f64;
+    #[inline(always)]
+    fn lane(self) -> T {
+        T::ZERO
+    }
+    #[inline(always)]
+    fn step<S: Simd>(self, lane: T, x: T) -> T {
+        S::mul_add(x, x, lane)
+    }
+    #[inline(always)]
+    fn start(self) -> f64 {
+        0.0
+    }
+    #[inline(always)]
+    fn take(self, acc: f64, lane: T) -> f64 {
+        acc + lane.to_f64()
+    }
+    #[inline(always)]
+    fn merge(self, a: f64, b: f64) -> f64 {
+        a + b
+    }
+    #[inline(always)]
+    fn finish(self, acc: f64) -> f64 {
+        acc
+    }
+}
+
+/// Reductions whose lane, accumulator and result are one type.
+macro_rules! simple {
+    ($(#[$doc:meta])* $name:ident, $bound:ident, $t:ident, $out:ty, $start:expr, |$a:ident, $x:ident| $body:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name;
+        impl<$t: $bound> Reduce<$t> for $name {
+            type Lane = $out;
+            type Acc = $out;
+            type Out = $out;
+            #[inline(always)]
+            fn lane(self) -> $out {
+                $start
+            }
+            #[inline(always)]
+            fn step<S: Simd>(self, $a: $out, x: $t) -> $out {
+                let $x: $out = x.cast();
+                $body
+            }
+            #[inline(always)]
+            fn start(self) -> $out {
+                $start
+            }
+            #[inline(always)]
+            fn take(self, $a: $out, $x: $out) -> $out {
+                $body
+            }
+            #[inline(always)]
+            fn merge(self, $a: $out, $x: $out) -> $out {
+                $body
+            }
+            #[inline(always)]
+            fn finish(self, acc: $out) -> $out {
+                acc
+            }
+        }
+    };
+}
+simple!(
+    /// The sum of integers.
+    SumInteger, Number, T, i64, 0, |a, x| a.wrapping_add(x)
+);
+simple!(
+    /// The product.
+    Prod, Number, T, T, T::ONE, |a, x| a.times(x)
+);
+simple!(
+    /// The greatest element; NaN if there is one.
+    Max, Number, T, T, T::LOWEST, |a, x| if x > a || x.is_nan() { x } else { a }
+);
+simple!(
+    /// The least element; NaN if there is one.
+    Min, Number, T, T, T::HIGHEST, |a, x| if x < a || x.is_nan() { x } else { a }
+);
+simple!(
+    /// Whether any element is not zero.
+    Any, Element, T, bool, false, |a, x| a | x
+);
+simple!(
+    /// Whether all elements are not zero.
+    All, Element, T, bool, true, |a, x| a & x
+);
+
+/// Independent lanes of a fold: four of the widest registers of f32.
+const LANES: usize = 64;
+/// Elements folded before the lanes are emptied into the accumulator.
+const BLOCK: usize = 1024;
+/// A longer reduction is cut into segments of so many elements, which may run in parallel.
+const SEGMENT: usize = 64 * 1024;
+/// Columns folded side by side.
+const COLUMNS: usize = 256;
+/// Rows folded into column lanes before these are emptied into the accumulators.
+const ROWS: usize = 64;
+
+vectorised! {
+    /// Folds a contiguous run into `acc`.
+    fn fold_run<S, T: Element, R: Reduce<T>>(r: R, acc: R::Acc, x: &[T]) -> R::Acc {
+        let mut acc = acc;
+        for block in x.chunks(BLOCK) {
+            if block.len() < LANES {
+                // Too short for lanes: one lane in order.
+                acc = r.take(acc, block.iter().fold(r.lane(), |lane, &x| r.step::<S>(lane, x)));
+                continue;
+            }
+            let mut lanes = [r.lane(); LANES];
+            let (whole, rest) = block.as_chunks::<LANES>();
+            for x in whole {
+                for (lane, &x) in lanes.iter_mut().zip(x) {
+                    *lane = r.step::<S>(*lane, x);
+                }
+            }
+            for (lane, &x) in lanes.iter_mut().zip(rest) {
+                *lane = r.step::<S>(*lane, x);
+            }
+            acc = lanes.iter().fold(acc, |acc, &lane| r.take(acc, lane));
+        }
+        acc
+    }
+
+    /// Folds a row of elements into one lane per column.
+    fn fold_row<S, T: Element, R: Reduce<T>>(r: R, lanes: &mut [R::Lane], x: &[T]) {
+        for (lane, &x) in lanes.iter_mut().zip(x) {
+            *lane = r.step::<S>(*lane, x);
+        }
+    }
+}
+
+/// Reduces dimensions `dims` of `x`; `out` has the remaining ones in row-major order.
+pub(crate) fn reduce<T: Element, R: Reduce<T>>(r: R, x: View<T>, dims: &[usize], out: &mut [R::Out]) {
+    let pick = |reduced: bool| -> Layout {
+        let kept = (0..x.layout.shape.len()).filter(|d| dims.contains(d) == reduced);
+        let order: Vec<usize> = kept.collect();
+        Layout { offset: if reduced { 0 } else { x.layout.offset }, ..x.layout.permute(&order) }
+    };
+    let (kept, over) = (pick(false), pick(true));
+    let (outputs, inputs) = (Walk::new([&kept]), Walk::new([&over]));
+    let (columns, [column_step]) = outputs.inner();
+    let (_, [row_step]) = inputs.inner();
+    if column_step == 1 && columns > 1 && row_step != 1 && inputs.total() > 1 {
+        reduce_columns(r, x.data, &outputs, &inputs, out);
+    } else {
+        reduce_rows(r, x.data, &outputs, &inputs, out);
+    }
+}
+
+/// Each output folds a stretch of its own, contiguous at best.
+fn reduce_rows<T: Element, R: Reduce<T>>(r: R, x: &[T], outputs: &Walk<1>, inputs: &Walk<1>, out: &mut [R::Out]) {
+    let n = inputs.total();
+    let (_, [step]) = inputs.inner();
+    // Offsets of `inputs` are relative to an output's first element and may be negative: they wrap, and wrap back here.
+    let fold = |base: usize, range: std::ops::Range<usize>| {
+        let mut acc = r.start();
+        let mut piece = Piece::new();
+        inputs.for_runs(range, |_, [at], len| {
+            let size = piece.len_for(step, len);
+            for done in (0..len).step_by(size) {
+                let run = piece.load(x, base.wrapping_add(at), step, done, size.min(len - done));
+                acc = fold_run(r, acc, run);
+            }
+        });
+        acc
+    };
+    let base_of = |o: usize| {
+        let mut base = 0;
+        outputs.for_runs(o..o + 1, |_, [at], _| base = at);
+        base
+    };
+    let segments = n.div_ceil(SEGMENT).max(1);
+    if segments == 1 {
+        let (_, [out_step]) = outputs.inner();
+        let chunk = (GRAIN / n.max(1)).max(1);
+        parallel::for_each_chunk(out, chunk, |i, out| {
+            let first = i * chunk;
+            outputs.for_runs(first..first + out.len(), |position, [at], len| {
+                for j in 0..len {
+                    let base = (at as isize + j as isize * out_step) as usize;
+                    out[position - first + j] = r.finish(fold(base, 0..n));
+                }
+            });
+        });
+        return;
+    }
+    let mut partial = vec![r.start(); out.len() * segments];
+    parallel::for_each_chunk(&mut partial, 1, |i, slot| {
+        let (o, s) = (i / segments, i % segments);
+        slot[0] = fold(base_of(o), s * SEGMENT..((s + 1) * SEGMENT).min(n));
+    });
+    for (out, parts) in out.iter_mut().zip(partial.chunks(segments)) {
+        *out = r.finish(parts.iter().fold(r.start(), |acc, &part| r.merge(acc, part)));
+    }
+}
+
+/// Neighbouring outputs lie side by side in memory: whole rows are folded at once, one lane per column.
+fn reduce_columns<T: Element, R: Reduce<T>>(r: R, x: &[T], outputs: &Walk<1>, inputs: &Walk<1>, out: &mut [R::Out]) {
+    let (columns, _) = outputs.inner();
+    let (rows, (_, [row_step])) = (inputs.total(), inputs.inner());
+    let segment = (SEGMENT / columns).max(ROWS);
+    let segments = rows.div_ceil(segment).max(1);
+    let groups = out.len() / columns;
+    // partial[group][segment][column]
+    let mut partial = vec![r.start(); groups * segments * columns];
+    let tall = segments * groups == 1;
+    // A single group and segment is cut by columns instead, at a multiple of the lanes' number.
+    let width = if tall && rows * columns > GRAIN { COLUMNS.min(columns) } else { columns };
+    parallel::for_each_chunk(&mut partial, width, |i, accs| {
+        let (part, first_column) = (i * width / columns, i * width % columns);
+        let (group, s) = (part / segments, part % segments);
+        let mut base = 0;
+        outputs.for_runs(group * columns..group * columns + 1, |_, [at], _| base = at);
+        for (k, accs) in accs.chunks_mut(COLUMNS).enumerate() {
+            let base = base + first_column + k * COLUMNS;
+            let mut lanes = [r.lane(); COLUMNS];
+            let lanes = &mut lanes[..accs.len()];
+            let mut filled = 0;
+            let mut empty = |lanes: &mut [R::Lane]| {
+                for (acc, lane) in accs.iter_mut().zip(lanes) {
+                    *acc = r.take(*acc, *lane);
+                    *lane = r.lane();
+                }
+            };
+            inputs.for_runs(s * segment..((s + 1) * segment).min(rows), |_, [at], len| {
+                for j in 0..len {
+                    let at = base.wrapping_add((at as isize + j as isize * row_step) as usize);
+                    fold_row(r, lanes, &x[at..][..lanes.len()]);
+                    filled += 1;
+                    if filled % ROWS == 0 {
+                        empty(lanes);
+                    }
+                }
+            });
+            empty(lanes);
+        }
+    });
+    for (group, out) in out.chunks_mut(columns).enumerate() {
+        for (c, out) in out.iter_mut().enumerate() {
+            let parts = (0..segments).map(|s| partial[(group * segments + s) * columns + c]);
+            *out = r.finish(parts.fold(r.start(), |acc, part| r.merge(acc, part)));
+        }
+    }
+}
+
+/// The shape that is left of `shape`: `dims` removed, or of size 1 with `keepdim`.
+pub(crate) fn reduced_shape(shape: &[usize], dims: &[usize], keepdim: bool) -> Shape {
+    let size = |(d, &n): (usize, &usize)| match (dims.contains(&d), keepdim) {
+        (true, true) => Some(1),
+        (true, false) => None,
+        (false, _) => Some(n),
+    };
+    shape.iter().enumerate().filter_map(size).collect()
+}
+
+const _: () = assert!(PIECE <= BLOCK && BLOCK.is_multiple_of(LANES));

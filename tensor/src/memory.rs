@@ -1,0 +1,295 @@
+//! The memory pool: where every tensor's bytes come from and go back to.
+//!
+//! Memory fresh from the system costs a page fault at the first touch of each page, several times the price of the
+//! work done on it. A buffer that is dropped is therefore kept, by size class and uncleared, and handed out again. In a
+//! steady loop (a training step) nothing comes from the system after the first rounds.
+
+use std::alloc;
+use std::cell::RefCell;
+use std::ptr::NonNull;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Every buffer starts at a multiple of this: a cache line, and the widest vector register.
+const ALIGN: usize = 64;
+/// Size classes per doubling of the size: at most a fifth of a buffer is slack.
+const STEPS: usize = 4;
+/// Buffers up to this size are kept by the thread that drops them first.
+const THREAD_CACHED: usize = 64 << 10;
+/// So many buffers of one class stay with a thread before the rest go to the global pool.
+const PER_THREAD: usize = 16;
+/// The pool may hold this much, or as much as was ever live at once if that is more.
+const POOL_FLOOR: usize = 64 << 20;
+/// From this size on the kernel is asked for huge pages (on Linux): one fault instead of 512.
+const HUGE: usize = 4 << 20;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static LIVE_BUFFERS: AtomicUsize = AtomicUsize::new(0);
+static PEAK_LIVE: AtomicUsize = AtomicUsize::new(0);
+static SYSTEM: AtomicUsize = AtomicUsize::new(0);
+static SYSTEM_ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static COPIES_ON_WRITE: AtomicUsize = AtomicUsize::new(0);
+
+/// A moment's account of tensor memory, from [`stats`]. Sizes are of size classes, so slightly above what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Bytes in buffers that tensors hold.
+    pub live_bytes: usize,
+    /// Buffers that tensors hold.
+    pub live_buffers: usize,
+    /// The most that was ever live, as seen whenever memory came from the system.
+    pub peak_live_bytes: usize,
+    /// Bytes kept for reuse.
+    pub pooled_bytes: usize,
+    /// How often memory had to come from the system since the program started.
+    pub system_allocations: usize,
+    /// How often a write found its tensor shared and copied it first.
+    pub copies_on_write: usize,
+}
+
+/// The account of this process's tensor memory.
+///
+/// ```
+/// use tensor::{memory, DType, Tensor};
+/// let before = memory::stats().live_bytes;
+/// let t = Tensor::zeros([1000], DType::F32);
+/// assert!(memory::stats().live_bytes >= before + 4000);
+/// drop(t);
+/// ```
+pub fn stats() -> Stats {
+    let live_bytes = LIVE.load(Relaxed);
+    Stats {
+        live_bytes,
+        live_buffers: LIVE_BUFFERS.load(Relaxed),
+        peak_live_bytes: PEAK_LIVE.load(Relaxed).max(live_bytes),
+        pooled_bytes: SYSTEM.load(Relaxed).saturating_sub(live_bytes),
+        system_allocations: SYSTEM_ALLOCATIONS.load(Relaxed),
+        copies_on_write: COPIES_ON_WRITE.load(Relaxed),
+    }
+}
+
+/// Gives the memory kept by the pool and by this thread back to the system. Other threads keep their small caches.
+pub fn trim() {
+    let _ = CACHE.try_with(|cache| cache.borrow_mut().0.clear());
+    GLOBAL.lock().unwrap_or_else(|e| e.into_inner()).clear();
+}
+
+/// The most physical memory that this process ever occupied, in bytes; `None` where the system does not tell.
+pub fn peak_rss_bytes() -> Option<u64> {
+    #[cfg(unix)]
+    {
+        // SAFETY: getrusage fills the zeroed struct it is given; all-zero bytes are a valid rusage.
+        let (status, usage) = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            (libc::getrusage(libc::RUSAGE_SELF, &mut usage), usage)
+        };
+        // Linux counts kilobytes, Apple's systems bytes.
+        let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
+        (status == 0).then(|| usage.ru_maxrss as u64 * unit)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+pub(crate) fn count_copy_on_write() {
+    COPIES_ON_WRITE.fetch_add(1, Relaxed);
+}
+
+/// The class that serves `bytes`, as an index and a size. Sizes double every `STEPS` classes.
+fn class_of(bytes: usize) -> (usize, usize) {
+    if bytes <= ALIGN {
+        return (0, ALIGN);
+    }
+    // bytes lies in (2^k, 2^(k+1)]; that octave is cut into STEPS equal parts, each a multiple of ALIGN or of 16.
+    let k = usize::BITS - 1 - (bytes - 1).leading_zeros();
+    let octave = 1usize << k;
+    let part = (octave / STEPS).max(1);
+    let step = (bytes - octave).div_ceil(part);
+    ((k as usize - 6) * STEPS + step, octave + step * part)
+}
+
+/// Memory that came from the system and goes back to it when dropped.
+struct Block {
+    /// What the allocator returned.
+    base: NonNull<u8>,
+    /// The first aligned address in it.
+    start: NonNull<u8>,
+    class: usize,
+    size: usize,
+}
+
+// SAFETY: a Block is the only owner of its memory; nothing in it belongs to a thread.
+unsafe impl Send for Block {}
+
+impl Block {
+    fn system_layout(size: usize) -> alloc::Layout {
+        // The slack for alignment is added by hand: zeroed memory of small alignment comes from calloc, which gets
+        // large sizes as untouched zero pages, while an aligned request would be cleared (touched) at once.
+        alloc::Layout::from_size_align(size + ALIGN, 16).expect("a tensor's size fits the address space")
+    }
+
+    fn from_system(class: usize, size: usize) -> Block {
+        let layout = Block::system_layout(size);
+        // SAFETY: the layout's size is not zero.
+        let base = unsafe { alloc::alloc_zeroed(layout) };
+        let Some(base) = NonNull::new(base) else { alloc::handle_alloc_error(layout) };
+        // SAFETY: the padding is at most ALIGN, which the allocation has beyond `size`.
+        let start = unsafe { base.add(base.align_offset(ALIGN)) };
+        #[cfg(target_os = "linux")]
+        if size >= HUGE {
+            let page = 4096;
+            let inside = (start.as_ptr() as usize).next_multiple_of(page) - start.as_ptr() as usize;
+            // SAFETY: the whole pages inside our own allocation; the advice changes no contents, its failure no matter.
+            unsafe {
+                libc::madvise(start.as_ptr().add(inside).cast(), (size - inside) & !(page - 1), libc::MADV_HUGEPAGE)
+            };
+        }
+        SYSTEM.fetch_add(size, Relaxed);
+        SYSTEM_ALLOCATIONS.fetch_add(1, Relaxed);
+        PEAK_LIVE.fetch_max(LIVE.load(Relaxed) + size, Relaxed);
+        Block { base, start, class, size }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        SYSTEM.fetch_sub(self.size, Relaxed);
+        // SAFETY: `base` came from alloc_zeroed with this same layout, and this is its only owner.
+        unsafe { alloc::dealloc(self.base.as_ptr(), Block::system_layout(self.size)) };
+    }
+}
+
+/// Free blocks by class.
+struct FreeLists {
+    lists: Vec<Vec<Block>>,
+}
+
+impl FreeLists {
+    fn pop(&mut self, class: usize) -> Option<Block> {
+        self.lists.get_mut(class)?.pop()
+    }
+
+    fn list(&mut self, class: usize) -> &mut Vec<Block> {
+        if self.lists.len() <= class {
+            self.lists.resize_with(class + 1, Vec::new);
+        }
+        &mut self.lists[class]
+    }
+
+    fn clear(&mut self) {
+        self.lists.clear();
+    }
+}
+
+static GLOBAL: Mutex<FreeLists> = Mutex::new(FreeLists { lists: Vec::new() });
+
+/// A thread's own free blocks; when the thread ends they go to everyone.
+struct ThreadCache(FreeLists);
+
+impl Drop for ThreadCache {
+    fn drop(&mut self) {
+        let mut global = GLOBAL.lock().unwrap_or_else(|e| e.into_inner());
+        for block in self.0.lists.drain(..).flatten() {
+            global.list(block.class).push(block);
+        }
+    }
+}
+
+thread_local! {
+    static CACHE: RefCell<ThreadCache> = const { RefCell::new(ThreadCache(FreeLists { lists: Vec::new() })) };
+}
+
+/// The bytes of one tensor's storage, aligned to [`ALIGN`]. Always initialised, though with anything at all: blocks are
+/// zeroed by the system and afterwards hold what their last tensor wrote.
+pub(crate) struct Buffer {
+    /// `None` only while dropping.
+    block: Option<Block>,
+}
+
+// SAFETY: shared access to a Buffer only reads its memory.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// At least `bytes` bytes with unspecified (but initialised) contents.
+    pub(crate) fn new(bytes: usize) -> Buffer {
+        let (class, size) = class_of(bytes);
+        let cached = if size <= THREAD_CACHED {
+            CACHE.try_with(|cache| cache.borrow_mut().0.pop(class)).ok().flatten()
+        } else {
+            None
+        };
+        let block = cached
+            .or_else(|| GLOBAL.lock().unwrap_or_else(|e| e.into_inner()).pop(class))
+            .unwrap_or_else(|| Block::from_system(class, size));
+        LIVE.fetch_add(block.size, Relaxed);
+        LIVE_BUFFERS.fetch_add(1, Relaxed);
+        Buffer { block: Some(block) }
+    }
+
+    /// The first byte; the memory behind it is at least as long as was asked for.
+    pub(crate) fn as_ptr(&self) -> *mut u8 {
+        self.block.as_ref().expect("present until dropped").start.as_ptr()
+    }
+
+    #[cfg(test)]
+    fn capacity(&self) -> usize {
+        self.block.as_ref().expect("present until dropped").size
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let block = self.block.take().expect("dropped once");
+        // The peak is only worth reading when memory shrinks; this catches the moment before.
+        let live = LIVE.fetch_sub(block.size, Relaxed);
+        LIVE_BUFFERS.fetch_sub(1, Relaxed);
+        if live > PEAK_LIVE.load(Relaxed) {
+            PEAK_LIVE.fetch_max(live, Relaxed);
+        }
+        let mut block = Some(block);
+        if block.as_ref().is_some_and(|b| b.size <= THREAD_CACHED) {
+            // While the thread ends its cache may be gone already; then the block goes to the global pool.
+            let _ = CACHE.try_with(|cache| {
+                let mut cache = cache.borrow_mut();
+                let list = cache.0.list(block.as_ref().map_or(0, |b| b.class));
+                if list.len() < PER_THREAD {
+                    list.extend(block.take());
+                }
+            });
+        }
+        if let Some(block) = block {
+            let limit = POOL_FLOOR.max(PEAK_LIVE.load(Relaxed));
+            if SYSTEM.load(Relaxed).saturating_sub(LIVE.load(Relaxed)) <= limit {
+                GLOBAL.lock().unwrap_or_else(|e| e.into_inner()).list(block.class).push(block);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_monotone_tight_and_unique() {
+        let mut last = class_of(1);
+        for bytes in (1..5000).chain([1 << 20, (1 << 20) + 1, 3 << 30]) {
+            let (class, size) = class_of(bytes);
+            assert!(size >= bytes, "{bytes} does not fit {size}");
+            assert!(size <= bytes.max(ALIGN) + bytes / STEPS + 1, "{bytes} wastes {}", size - bytes);
+            assert!(last == (class, size) || (class > last.0 && size > last.1), "{bytes}: {last:?} {class} {size}");
+            last = (class, size);
+        }
+    }
+
+    #[test]
+    fn buffers_are_aligned_and_come_back() {
+        let buffer = Buffer::new(100_000);
+        assert_eq!(buffer.as_ptr() as usize % ALIGN, 0);
+        assert!(buffer.capacity() >= 100_000);
+        drop(buffer);
+        // Other tests use the pool at the same time, so only the shape of the account can be asserted here; the exact
+        // accounting of a training loop is tested in a process of its own.
+        assert!(stats().pooled_bytes > 0);
+    }
+}

@@ -1,0 +1,410 @@
+//! Functions of two tensors with broadcasting and type promotion, the operators, and the in-place forms.
+
+use crate::dtype::{Float, Number, dispatch};
+use crate::error::OrPanic;
+use crate::kernels::map::{self, Map};
+use crate::kernels::math::Math;
+use crate::kernels::simd::Simd;
+use crate::kernels::zip::{self, Zip};
+use crate::shape::broadcast_shapes;
+use crate::{DType, Element, Error, Tensor};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Add;
+#[derive(Clone, Copy)]
+pub(crate) struct Sub;
+#[derive(Clone, Copy)]
+pub(crate) struct Mul;
+#[derive(Clone, Copy)]
+pub(crate) struct Div;
+#[derive(Clone, Copy)]
+pub(crate) struct Pow;
+#[derive(Clone, Copy)]
+pub(crate) struct Maximum;
+#[derive(Clone, Copy)]
+pub(crate) struct Minimum;
+
+macro_rules! zip {
+    ($op:ident, $bound:ident, |$a:ident, $b:ident| $body:expr) => {
+        impl<T: $bound> Zip<T, T> for $op {
+            #[inline(always)]
+            fn call<S: Simd>(self, $a: T, $b: T) -> T {
+                $body
+            }
+        }
+    };
+}
+zip!(Add, Number, |a, b| a.plus(b));
+zip!(Sub, Number, |a, b| a.minus(b));
+zip!(Mul, Number, |a, b| a.times(b));
+zip!(Div, Float, |a, b| a / b);
+zip!(Pow, Math, |a, b| a.pow::<S>(b));
+// A NaN on either side wins, as in PyTorch.
+zip!(Maximum, Number, |a, b| if a > b || a.is_nan() { a } else { b });
+zip!(Minimum, Number, |a, b| if a < b || a.is_nan() { a } else { b });
+
+/// A function of two elements with its second argument fixed.
+#[derive(Clone, Copy)]
+struct Right<F, T>(F, T);
+impl<T: Element, U, F: Zip<T, U>> Map<T, U> for Right<F, T> {
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T) -> U {
+        self.0.call::<S>(x, self.1)
+    }
+}
+
+/// A function of two elements with its first argument fixed.
+#[derive(Clone, Copy)]
+struct Left<F, T>(F, T);
+impl<T: Element, U, F: Zip<T, U>> Map<T, U> for Left<F, T> {
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T) -> U {
+        self.0.call::<S>(self.1, x)
+    }
+}
+
+/// Both operands stretched to their common shape, as views.
+#[track_caller]
+pub(crate) fn broadcast(op: &str, a: &Tensor, b: &Tensor) -> (Tensor, Tensor) {
+    if a.shape() == b.shape() {
+        return (a.clone(), b.clone());
+    }
+    let shape = broadcast_shapes(op, a.shape(), b.shape()).or_panic();
+    let stretch = |t: &Tensor| t.with_layout(t.layout().expand(op, &shape).or_panic());
+    (stretch(a), stretch(b))
+}
+
+/// `f(a, b)` for operands of one dtype `T`.
+#[track_caller]
+pub(crate) fn zip_with<T: Element, U: Element, F: Zip<T, U>>(op: &str, f: F, a: &Tensor, b: &Tensor) -> Tensor {
+    if a.shape() == b.shape() {
+        return Tensor::build::<U>(a.shape(), |out| zip::zip(f, a.view::<T>(), b.view::<T>(), out));
+    }
+    let (a, b) = broadcast(op, a, b);
+    Tensor::build::<U>(a.shape(), |out| zip::zip(f, a.view::<T>(), b.view::<T>(), out))
+}
+
+/// Both operands in `dtype`; no copy where it is theirs already.
+fn both(dtype: DType, a: &Tensor, b: &Tensor) -> (Tensor, Tensor) {
+    (a.to_dtype(dtype), b.to_dtype(dtype))
+}
+
+/// Defines binary methods on numbers. Bools are computed as u8 and turned back, which makes + "or" and * "and".
+macro_rules! number_operations {
+    ($($(#[$doc:meta])* $name:ident: $f:ident;)*) => { impl Tensor {$(
+        $(#[$doc])*
+        #[track_caller]
+        pub fn $name(&self, other: &Tensor) -> Tensor {
+            let dtype = self.dtype().promote(other.dtype());
+            if dtype == DType::Bool {
+                return self.to_dtype(DType::U8).$name(&other.to_dtype(DType::U8)).to_dtype(DType::Bool);
+            }
+            dispatch!(number dtype, stringify!($name), T => {
+                if self.dtype() == other.dtype() {
+                    return zip_with::<T, T, _>(stringify!($name), $f, self, other);
+                }
+                let (a, b) = both(dtype, self, other);
+                zip_with::<T, T, _>(stringify!($name), $f, &a, &b)
+            })
+        }
+    )*}};
+}
+number_operations! {
+    /// `a + b`.
+    ///
+    /// # Shape
+    /// Broadcast: sizes are aligned at the last dimension, and a size of 1 stretches.
+    /// # Panics
+    /// If the shapes do not broadcast.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let column = Tensor::from([[1.0], [2.0]]);
+    /// assert_eq!(column.add(&Tensor::from([10.0, 20.0])).to_vec::<f64>(), [11.0, 21.0, 12.0, 22.0]);
+    /// ```
+    add: Add;
+    /// `a - b`, broadcast.
+    sub: Sub;
+    /// `a * b`, element by element, broadcast.
+    mul: Mul;
+    /// The greater of `a` and `b`, broadcast; NaN if either is.
+    maximum: Maximum;
+    /// The lesser of `a` and `b`, broadcast; NaN if either is.
+    minimum: Minimum;
+}
+
+/// Defines binary methods that answer in floats.
+macro_rules! float_operations {
+    ($($(#[$doc:meta])* $name:ident: $f:ident;)*) => { impl Tensor {$(
+        $(#[$doc])*
+        #[track_caller]
+        pub fn $name(&self, other: &Tensor) -> Tensor {
+            let dtype = self.dtype().promote(other.dtype()).to_float();
+            let (a, b) = both(dtype, self, other);
+            dispatch!(float dtype, stringify!($name), T => zip_with::<T, T, _>(stringify!($name), $f, &a, &b))
+        }
+    )*}};
+}
+float_operations! {
+    /// `a / b` in floats, broadcast.
+    div: Div;
+    /// `a ^ b` in floats, broadcast.
+    ///
+    /// # Differs
+    /// PyTorch keeps integers when both operands are integers.
+    pow: Pow;
+}
+
+/// Which side of the operation the scalar is on.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Left,
+    Right,
+}
+
+/// A scalar in the tensor's dtype. Scalars do not promote, so a fraction has no place in an integer tensor.
+#[track_caller]
+fn scalar_in(op: &str, dtype: DType, scalar: f64) -> f64 {
+    if !dtype.is_floating_point() && scalar.fract() != 0.0 {
+        let what = format!("scalar {scalar} does not fit dtype {dtype}; convert the tensor with to_dtype first");
+        panic!("{}", Error::dtype(op, what));
+    }
+    scalar
+}
+
+#[track_caller]
+fn with_scalar<F>(op: &str, f: F, x: &Tensor, scalar: f64, side: Side) -> Tensor
+where
+    F: Zip<f32, f32> + Zip<f64, f64> + Zip<i64, i64> + Zip<u8, u8>,
+{
+    let scalar = scalar_in(op, x.dtype(), scalar);
+    dispatch!(number x.dtype(), op, T => Tensor::build::<T>(x.shape(), |out| match side {
+        Side::Right => map::map(Right(f, <T as Element>::from_f64(scalar)), x.view::<T>(), out),
+        Side::Left => map::map(Left(f, <T as Element>::from_f64(scalar)), x.view::<T>(), out),
+    }))
+}
+
+impl Tensor {
+    /// `x + scalar`, in the tensor's dtype.
+    ///
+    /// # Panics
+    /// If the tensor holds integers and the scalar a fraction.
+    #[track_caller]
+    pub fn add_scalar(&self, scalar: f64) -> Tensor {
+        with_scalar("add_scalar", Add, self, scalar, Side::Right)
+    }
+
+    /// `x - scalar`, in the tensor's dtype.
+    #[track_caller]
+    pub fn sub_scalar(&self, scalar: f64) -> Tensor {
+        with_scalar("sub_scalar", Sub, self, scalar, Side::Right)
+    }
+
+    /// `x * scalar`, in the tensor's dtype.
+    #[track_caller]
+    pub fn mul_scalar(&self, scalar: f64) -> Tensor {
+        with_scalar("mul_scalar", Mul, self, scalar, Side::Right)
+    }
+
+    /// `x / scalar`, in floats.
+    #[track_caller]
+    pub fn div_scalar(&self, scalar: f64) -> Tensor {
+        let x = self.to_dtype(self.dtype().to_float());
+        dispatch!(float x.dtype(), "div_scalar", T => Tensor::build::<T>(x.shape(), |out| {
+            map::map(Right(Div, <T as Element>::from_f64(scalar)), x.view::<T>(), out)
+        }))
+    }
+
+    /// `scalar - x`, in the tensor's dtype.
+    #[track_caller]
+    pub fn rsub_scalar(&self, scalar: f64) -> Tensor {
+        with_scalar("rsub_scalar", Sub, self, scalar, Side::Left)
+    }
+
+    /// `scalar / x`, in floats.
+    #[track_caller]
+    pub fn rdiv_scalar(&self, scalar: f64) -> Tensor {
+        let x = self.to_dtype(self.dtype().to_float());
+        dispatch!(float x.dtype(), "rdiv_scalar", T => Tensor::build::<T>(x.shape(), |out| {
+            map::map(Left(Div, <T as Element>::from_f64(scalar)), x.view::<T>(), out)
+        }))
+    }
+
+    // In place -------------------------------------------------------------------------------------------------------
+
+    /// `self = f(self, other)`, copying first if the memory is shared.
+    #[track_caller]
+    fn zip_in_place<F>(&mut self, op: &str, f: F, other: &Tensor)
+    where
+        F: Zip<f32, f32> + Zip<f64, f64> + Zip<i64, i64> + Zip<u8, u8>,
+    {
+        let other = other.to_dtype(self.dtype());
+        let other = other.with_layout(other.layout().expand(op, self.shape()).or_panic());
+        dispatch!(number self.dtype(), op, T => zip::zip_in_place(f, self.as_slice_mut::<T>(), other.view::<T>()))
+    }
+
+    /// `self += other`; `other` is broadcast to this shape and converted to this dtype.
+    ///
+    /// # Panics
+    /// If `other` cannot be stretched to this shape.
+    #[track_caller]
+    pub fn add_(&mut self, other: &Tensor) {
+        self.zip_in_place("add_", Add, other)
+    }
+
+    /// `self -= other`, as [`add_`](Tensor::add_).
+    #[track_caller]
+    pub fn sub_(&mut self, other: &Tensor) {
+        self.zip_in_place("sub_", Sub, other)
+    }
+
+    /// `self *= other`, as [`add_`](Tensor::add_).
+    #[track_caller]
+    pub fn mul_(&mut self, other: &Tensor) {
+        self.zip_in_place("mul_", Mul, other)
+    }
+
+    /// `self += scale * other`, in one pass.
+    #[track_caller]
+    pub fn add_scaled_(&mut self, other: &Tensor, scale: f64) {
+        #[derive(Clone, Copy)]
+        struct AddScaled<T>(T);
+        impl<T: Float> Zip<T, T> for AddScaled<T> {
+            #[inline(always)]
+            fn call<S: Simd>(self, a: T, b: T) -> T {
+                S::mul_add(self.0, b, a)
+            }
+        }
+        let other = other.to_dtype(self.dtype());
+        let other = other.with_layout(other.layout().expand("add_scaled_", self.shape()).or_panic());
+        dispatch!(float self.dtype(), "add_scaled_", T => {
+            zip::zip_in_place(AddScaled(T::of(scale)), self.as_slice_mut::<T>(), other.view::<T>())
+        })
+    }
+
+    /// `self *= scalar`.
+    #[track_caller]
+    pub fn mul_scalar_(&mut self, scalar: f64) {
+        let scalar = scalar_in("mul_scalar_", self.dtype(), scalar);
+        dispatch!(number self.dtype(), "mul_scalar_", T =>
+            self.map_in_place::<T, _>(Right(Mul, <T as Element>::from_f64(scalar))))
+    }
+
+    /// Sets every element to `value`.
+    #[track_caller]
+    pub fn fill_(&mut self, value: f64) {
+        let value = scalar_in("fill_", self.dtype(), value);
+        // The old elements do not matter: a shared tensor is replaced rather than copied and overwritten.
+        if !self.is_sole_owner() {
+            *self = Tensor::full(self.shape(), value, self.dtype());
+            return;
+        }
+        dispatch!(all self.dtype(), T => self.as_slice_mut::<T>().fill(T::from_f64(value)))
+    }
+
+    /// Sets every element to zero.
+    pub fn zero_(&mut self) {
+        self.fill_(0.0)
+    }
+
+    /// Sets every element to that of `source`, which is broadcast and converted.
+    #[track_caller]
+    pub fn copy_(&mut self, source: &Tensor) {
+        let source = source.to_dtype(self.dtype());
+        let source = source.with_layout(source.layout().expand("copy_", self.shape()).or_panic());
+        if !self.is_sole_owner() {
+            *self = source.copy();
+            return;
+        }
+        dispatch!(all self.dtype(), T => map::copy(source.view::<T>(), self.as_slice_mut::<T>()))
+    }
+}
+
+/// Operators for every mixture of owned and borrowed operands. An owned left operand that nobody else holds lends its
+/// memory to the result.
+macro_rules! operator {
+    ($trait:ident, $method:ident, $in_place:expr, $scalar:ident, $reversed:expr) => {
+        impl std::ops::$trait<&Tensor> for &Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: &Tensor) -> Tensor {
+                Tensor::$method(self, other)
+            }
+        }
+        impl std::ops::$trait<Tensor> for &Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: Tensor) -> Tensor {
+                Tensor::$method(self, &other)
+            }
+        }
+        impl std::ops::$trait<&Tensor> for Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(mut self, other: &Tensor) -> Tensor {
+                if self.dtype() != DType::Bool && self.takes_result_of(other) {
+                    let in_place: Option<fn(&mut Tensor, &Tensor)> = $in_place;
+                    if let Some(in_place) = in_place {
+                        in_place(&mut self, other);
+                        return self;
+                    }
+                }
+                Tensor::$method(&self, other)
+            }
+        }
+        impl std::ops::$trait<Tensor> for Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, other: Tensor) -> Tensor {
+                std::ops::$trait::$method(self, &other)
+            }
+        }
+        impl std::ops::$trait<f64> for &Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, scalar: f64) -> Tensor {
+                self.$scalar(scalar)
+            }
+        }
+        impl std::ops::$trait<f64> for Tensor {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, scalar: f64) -> Tensor {
+                self.$scalar(scalar)
+            }
+        }
+        impl std::ops::$trait<&Tensor> for f64 {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, tensor: &Tensor) -> Tensor {
+                $reversed(tensor, self)
+            }
+        }
+        impl std::ops::$trait<Tensor> for f64 {
+            type Output = Tensor;
+            #[track_caller]
+            fn $method(self, tensor: Tensor) -> Tensor {
+                $reversed(&tensor, self)
+            }
+        }
+    };
+}
+operator!(Add, add, Some(Tensor::add_), add_scalar, Tensor::add_scalar);
+operator!(Sub, sub, Some(Tensor::sub_), sub_scalar, Tensor::rsub_scalar);
+operator!(Mul, mul, Some(Tensor::mul_), mul_scalar, Tensor::mul_scalar);
+operator!(Div, div, None, div_scalar, Tensor::rdiv_scalar);
+
+impl std::ops::Neg for &Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        Tensor::neg(self)
+    }
+}
+impl std::ops::Neg for Tensor {
+    type Output = Tensor;
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        Tensor::neg(&self)
+    }
+}

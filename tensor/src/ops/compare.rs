@@ -1,0 +1,152 @@
+//! Comparisons, logic, and choices by a mask.
+
+use crate::dtype::dispatch;
+use crate::error::OrPanic;
+use crate::kernels::map::{self, Map};
+use crate::kernels::simd::Simd;
+use crate::kernels::zip::{self, Zip};
+use crate::ops::arithmetic::zip_with;
+use crate::shape::broadcast_shapes;
+use crate::{DType, Element, Error, Tensor};
+
+/// The dtype in which elements are compared: the small ones as i64, which keeps the number of compiled loops down.
+fn comparable(dtype: DType) -> DType {
+    dtype.max(DType::I64)
+}
+
+macro_rules! comparisons {
+    ($($(#[$doc:meta])* $name:ident, $scalar:ident: |$a:ident, $b:ident| $body:expr;)*) => { impl Tensor {$(
+        $(#[$doc])*
+        #[track_caller]
+        pub fn $name(&self, other: &Tensor) -> Tensor {
+            #[derive(Clone, Copy)]
+            struct F;
+            impl<T: Element> Zip<T, bool> for F {
+                #[inline(always)]
+                fn call<S: Simd>(self, $a: T, $b: T) -> bool {
+                    $body
+                }
+            }
+            let dtype = comparable(self.dtype().promote(other.dtype()));
+            let (a, b) = (self.to_dtype(dtype), other.to_dtype(dtype));
+            dispatch!(wide dtype, T => zip_with::<T, bool, _>(stringify!($name), F, &a, &b))
+        }
+
+        $(#[$doc])*
+        ///
+        /// The right side is one number for all elements; the comparison is made in double precision.
+        #[track_caller]
+        pub fn $scalar(&self, scalar: f64) -> Tensor {
+            #[derive(Clone, Copy)]
+            struct F(f64);
+            impl<T: Element> Map<T, bool> for F {
+                #[inline(always)]
+                fn call<S: Simd>(self, x: T) -> bool {
+                    let ($a, $b) = (x.to_f64(), self.0);
+                    $body
+                }
+            }
+            let x = self.to_dtype(comparable(self.dtype()));
+            dispatch!(wide x.dtype(), T =>
+                Tensor::build::<bool>(x.shape(), |out| map::map(F(scalar), x.view::<T>(), out)))
+        }
+    )*}};
+}
+comparisons! {
+    /// `a == b`, element by element.
+    eq, eq_scalar: |a, b| a == b;
+    /// `a != b`, element by element.
+    ne, ne_scalar: |a, b| a != b;
+    /// `a < b`, element by element.
+    lt, lt_scalar: |a, b| a < b;
+    /// `a <= b`, element by element.
+    le, le_scalar: |a, b| a <= b;
+    /// `a > b`, element by element.
+    gt, gt_scalar: |a, b| a > b;
+    /// `a >= b`, element by element.
+    ge, ge_scalar: |a, b| a >= b;
+}
+
+macro_rules! logic {
+    ($($(#[$doc:meta])* $name:ident: |$a:ident, $b:ident| $body:expr;)*) => { impl Tensor {$(
+        $(#[$doc])*
+        #[track_caller]
+        pub fn $name(&self, other: &Tensor) -> Tensor {
+            #[derive(Clone, Copy)]
+            struct F;
+            impl Zip<bool, bool> for F {
+                #[inline(always)]
+                fn call<S: Simd>(self, $a: bool, $b: bool) -> bool {
+                    $body
+                }
+            }
+            zip_with::<bool, bool, _>(stringify!($name), F, &self.truth(), &other.truth())
+        }
+    )*}};
+}
+logic! {
+    /// Whether both elements are not zero.
+    logical_and: |a, b| a & b;
+    /// Whether at least one of the elements is not zero.
+    logical_or: |a, b| a | b;
+    /// Whether exactly one of the elements is not zero.
+    logical_xor: |a, b| a ^ b;
+}
+
+impl Tensor {
+    /// `a` where `condition` holds and `b` elsewhere; all three are broadcast.
+    ///
+    /// # Panics
+    /// If `condition` is not bool or the shapes do not broadcast.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let x = Tensor::from([-1.0, 2.0]);
+    /// assert_eq!(Tensor::where_(&x.gt_scalar(0.0), &x, &Tensor::scalar(0.0)).to_vec::<f64>(), [0.0, 2.0]);
+    /// ```
+    #[track_caller]
+    pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Tensor {
+        require_bool("where_", "condition", condition);
+        let dtype = a.dtype().promote(b.dtype());
+        let shape = broadcast_shapes("where_", a.shape(), b.shape()).or_panic();
+        let shape = broadcast_shapes("where_", condition.shape(), &shape).or_panic();
+        let stretch = |t: Tensor| t.with_layout(t.layout().expand("where_", &shape).or_panic());
+        let (condition, a, b) = (stretch(condition.clone()), stretch(a.to_dtype(dtype)), stretch(b.to_dtype(dtype)));
+        dispatch!(all dtype, T => Tensor::build::<T>(&shape, |out| {
+            zip::select(condition.view::<bool>(), a.view::<T>(), b.view::<T>(), out)
+        }))
+    }
+
+    /// This tensor with `value` wherever `mask` (broadcast to this shape) holds.
+    ///
+    /// # Panics
+    /// If `mask` is not bool or cannot be stretched to this shape.
+    #[track_caller]
+    pub fn masked_fill(&self, mask: &Tensor, value: f64) -> Tensor {
+        require_bool("masked_fill", "mask", mask);
+        let mask = mask.with_layout(mask.layout().expand("masked_fill", self.shape()).or_panic());
+        Tensor::where_(&mask, &Tensor::full((), value, self.dtype()), self)
+    }
+
+    /// Whether all elements agree: `|a - b| <= atol + rtol * |b|`, with broadcasting. NaN agrees with nothing.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// assert!(Tensor::from([1.0, 2.0]).allclose(&Tensor::from([1.0, 2.0 + 1e-9]), 1e-5, 1e-8));
+    /// ```
+    #[track_caller]
+    pub fn allclose(&self, other: &Tensor, rtol: f64, atol: f64) -> bool {
+        let (a, b) = (self.to_dtype(DType::F64), other.to_dtype(DType::F64));
+        let near = a.sub(&b).abs().le(&(b.abs() * rtol + atol));
+        // Infinities of one sign differ by NaN and are equal all the same; a finite value is never near an infinite.
+        let near = near.logical_and(&b.isfinite());
+        near.logical_or(&a.eq(&b)).all().item()
+    }
+}
+
+#[track_caller]
+pub(crate) fn require_bool(op: &str, what: &str, t: &Tensor) {
+    if t.dtype() != DType::Bool {
+        panic!("{}", Error::dtype(op, format!("the {what} must be bool, got {}", t.dtype())));
+    }
+}

@@ -1,0 +1,247 @@
+//! Functions of one tensor, element by element.
+
+use crate::dtype::{Number, dispatch};
+use crate::kernels::map::{self, Map};
+use crate::kernels::math::Math;
+use crate::kernels::simd::Simd;
+use crate::{DType, Element, Tensor};
+
+impl Tensor {
+    /// `f` of each element, in this tensor's float type (integers and bools are converted to f32 first).
+    #[track_caller]
+    pub(crate) fn map_float<F: Map<f32, f32> + Map<f64, f64>>(&self, op: &str, f: F) -> Tensor {
+        let x = self.to_dtype(self.dtype().to_float());
+        dispatch!(float x.dtype(), op, T => Tensor::build::<T>(x.shape(), |out| map::map(f, x.view::<T>(), out)))
+    }
+
+    /// A truth value for each element; integers and bools are asked as f32, which answers these questions alike.
+    #[track_caller]
+    fn ask_float<F: Map<f32, bool> + Map<f64, bool>>(&self, op: &str, f: F) -> Tensor {
+        let x = self.to_dtype(self.dtype().to_float());
+        dispatch!(float x.dtype(), op, T => Tensor::build::<bool>(x.shape(), |out| map::map(f, x.view::<T>(), out)))
+    }
+}
+
+/// Defines methods that answer in floats: doc, name, and the function of one element.
+macro_rules! float_functions {
+    ($($(#[$doc:meta])* $name:ident: |$x:ident| $body:expr;)*) => {$(
+        impl Tensor {
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $name(&self) -> Tensor {
+                #[derive(Clone, Copy)]
+                struct F;
+                impl<T: Math> Map<T, T> for F {
+                    #[inline(always)]
+                    fn call<S: Simd>(self, $x: T) -> T {
+                        $body
+                    }
+                }
+                self.map_float(stringify!($name), F)
+            }
+        }
+    )*};
+}
+
+float_functions! {
+    /// `e^x`.
+    exp: |x| x.exp::<S>();
+    /// `e^x - 1`, exact near 0.
+    expm1: |x| x.expm1::<S>();
+    /// The natural logarithm; `-inf` at 0, NaN below.
+    log: |x| x.log::<S>();
+    /// `log(1 + x)`, exact near 0.
+    log1p: |x| x.log1p::<S>();
+    /// The square root; NaN below 0.
+    sqrt: |x| x.sqrt();
+    /// `1 / sqrt(x)`.
+    rsqrt: |x| T::ONE / x.sqrt();
+    /// `1 / x`.
+    reciprocal: |x| T::ONE / x;
+    /// The sine of an angle in radians.
+    sin: |x| x.sin::<S>();
+    /// The cosine of an angle in radians.
+    cos: |x| x.cos::<S>();
+    /// The hyperbolic tangent.
+    tanh: |x| x.tanh::<S>();
+    /// The logistic function `1 / (1 + e^-x)`.
+    sigmoid: |x| x.sigmoid::<S>();
+    /// The error function `2 / sqrt(pi) * integral of e^(-t^2) from 0 to x`.
+    erf: |x| x.erf::<S>();
+    /// `x * sigmoid(x)`, also called swish.
+    silu: |x| x * x.sigmoid::<S>();
+    /// `log(1 + e^x)`, without overflow.
+    softplus: |x| (if x > T::ZERO { x } else { T::ZERO }) + (-x.abs()).exp::<S>().log1p::<S>();
+}
+
+/// Defines methods that keep every dtype but bool: doc, name, and the function of one element of a `Number` type.
+macro_rules! number_functions {
+    ($($(#[$doc:meta])* $name:ident: |$x:ident| $body:expr;)*) => {$(
+        impl Tensor {
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $name(&self) -> Tensor {
+                #[derive(Clone, Copy)]
+                struct F;
+                impl<T: Number> Map<T, T> for F {
+                    #[inline(always)]
+                    fn call<S: Simd>(self, $x: T) -> T {
+                        $body
+                    }
+                }
+                dispatch!(number self.dtype(), stringify!($name), T =>
+                    Tensor::build::<T>(self.shape(), |out| map::map(F, self.view::<T>(), out)))
+            }
+        }
+    )*};
+}
+
+number_functions! {
+    /// `-x`.
+    ///
+    /// # Panics
+    /// For bool; use [`logical_not`](Tensor::logical_not).
+    neg: |x| x.negated();
+    /// `|x|`.
+    abs: |x| if x < T::ZERO { x.negated() } else if x == T::ZERO { T::ZERO } else { x };
+    /// -1, 0 or 1; NaN stays NaN.
+    sign: |x| if x > T::ZERO { T::ONE } else if x < T::ZERO { T::ONE.negated() } else if x.is_nan() { x } else { T::ZERO };
+    /// `x * x`.
+    square: |x| x.times(x);
+    /// `max(x, 0)`; NaN stays NaN.
+    relu: |x| if x < T::ZERO { T::ZERO } else { x };
+}
+
+/// Defines the rounding functions: floats are rounded, integers stay as they are.
+macro_rules! rounding_functions {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        impl Tensor {
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $name(&self) -> Tensor {
+                #[derive(Clone, Copy)]
+                struct F;
+                impl<T: Math> Map<T, T> for F {
+                    #[inline(always)]
+                    fn call<S: Simd>(self, x: T) -> T {
+                        x.$name()
+                    }
+                }
+                if self.dtype().is_floating_point() { self.map_float(stringify!($name), F) } else { self.clone() }
+            }
+        }
+    )*};
+}
+
+rounding_functions! {
+    /// The greatest integer that is not above `x`.
+    floor;
+    /// The least integer that is not below `x`.
+    ceil;
+    /// The nearest integer; halves go to the even neighbour.
+    round;
+    /// `x` without its fraction.
+    trunc;
+}
+
+/// Defines the questions about one element: doc, name, answer for floats.
+macro_rules! questions {
+    ($($(#[$doc:meta])* $name:ident: |$x:ident| $body:expr;)*) => {$(
+        impl Tensor {
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $name(&self) -> Tensor {
+                #[derive(Clone, Copy)]
+                struct F;
+                impl<T: Math> Map<T, bool> for F {
+                    #[inline(always)]
+                    fn call<S: Simd>(self, $x: T) -> bool {
+                        $body
+                    }
+                }
+                self.ask_float(stringify!($name), F)
+            }
+        }
+    )*};
+}
+
+questions! {
+    /// Whether each element is not a number.
+    isnan: |x| x.is_nan();
+    /// Whether each element is infinite.
+    isinf: |x| x == T::HIGHEST || x == T::LOWEST;
+    /// Whether each element is neither infinite nor NaN.
+    isfinite: |x| x > T::LOWEST && x < T::HIGHEST;
+    /// Whether each element is zero (for bools: the negation).
+    logical_not: |x| x == T::ZERO;
+}
+
+#[derive(Clone, Copy)]
+struct Powf(f64);
+impl<T: Math> Map<T, T> for Powf {
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T) -> T {
+        x.pow::<S>(T::of(self.0))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Clamp<T>(T, T);
+impl<T: Number> Map<T, T> for Clamp<T> {
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T) -> T {
+        // NaN fails both comparisons and passes through.
+        let x = if x < self.0 { self.0 } else { x };
+        if x > self.1 { self.1 } else { x }
+    }
+}
+
+impl Tensor {
+    /// `x^exponent`, in floats. Whole exponents from -2 to 3 and 0.5 are computed by multiplication or square root.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// assert_eq!(Tensor::from([2.0, 3.0]).powf(3.0).to_vec::<f64>(), [8.0, 27.0]);
+    /// ```
+    #[track_caller]
+    pub fn powf(&self, exponent: f64) -> Tensor {
+        let x = self.to_dtype(self.dtype().to_float());
+        match exponent {
+            0.0 => x.ones_like(),
+            1.0 => x,
+            2.0 => x.square(),
+            3.0 => x.square().mul(&x),
+            0.5 => x.sqrt(),
+            -1.0 => x.reciprocal(),
+            -2.0 => x.square().reciprocal(),
+            _ => x.map_float("powf", Powf(exponent)),
+        }
+    }
+
+    /// Elements below `min` become `min`, elements above `max` become `max`; NaN stays NaN.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// assert_eq!(Tensor::from([-1.0, 0.5, 2.0]).clamp(Some(0.0), Some(1.0)).to_vec::<f64>(), [0.0, 0.5, 1.0]);
+    /// ```
+    #[track_caller]
+    pub fn clamp(&self, min: Option<f64>, max: Option<f64>) -> Tensor {
+        fn bound<T: Number>(given: Option<f64>, default: T) -> T {
+            given.map_or(default, T::from_f64)
+        }
+        dispatch!(number self.dtype(), "clamp", T => {
+            let f = Clamp::<T>(bound(min, T::LOWEST), bound(max, T::HIGHEST));
+            Tensor::build::<T>(self.shape(), |out| map::map(f, self.view::<T>(), out))
+        })
+    }
+
+    /// Sets every element to `f` of it, copying first if the memory is shared.
+    pub(crate) fn map_in_place<T: Element, F: Map<T, T>>(&mut self, f: F) {
+        map::map_in_place(f, self.as_slice_mut::<T>());
+    }
+
+    /// This tensor as truth values: whether each element is not zero.
+    pub(crate) fn truth(&self) -> Tensor {
+        self.to_dtype(DType::Bool)
+    }
+}

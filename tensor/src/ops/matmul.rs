@@ -1,0 +1,180 @@
+//! Matrix products.
+
+use crate::dtype::dispatch;
+use crate::error::OrPanic;
+use crate::kernels::gemm::{self, Add, Gemm, Matrix, Size};
+use crate::kernels::walk::Walk;
+use crate::layout::Layout;
+use crate::shape::broadcast_shapes;
+use crate::{DType, Error, Result, Shape, Tensor};
+
+const RULE: &str = "[.., m, k] @ [.., k, n]";
+
+/// The shape of `a @ b`, by the rule of [`Tensor::matmul`].
+///
+/// ```
+/// assert_eq!(tensor::matmul_shape(&[5, 1, 2, 3], &[4, 3, 6]).unwrap(), [5, 4, 2, 6]);
+/// ```
+pub fn matmul_shape(a: &[usize], b: &[usize]) -> Result<Shape> {
+    let fail = |what: String| Err(Error::shape("matmul", what, &[("lhs", a), ("rhs", b)], RULE));
+    let ((Some(&k), Some(_)), b_inner) = ((a.last(), b.last()), b.len().saturating_sub(2)) else {
+        return fail("a scalar has no rows or columns; multiply with *".into());
+    };
+    if b[b_inner] != k {
+        return fail(format!("inner dimensions differ, {k} != {}", b[b_inner]));
+    }
+    let (a_batch, b_batch) = (&a[..a.len().saturating_sub(2)], &b[..b_inner]);
+    let Ok(batch) = broadcast_shapes("matmul", a_batch, b_batch) else {
+        return fail(format!("batch dimensions do not broadcast, {a_batch:?} and {b_batch:?}"));
+    };
+    let rows = if a.len() > 1 { Some(a[a.len() - 2]) } else { None };
+    let columns = if b.len() > 1 { b.last().copied() } else { None };
+    Ok(batch.iter().copied().chain(rows).chain(columns).collect())
+}
+
+/// The shape of `x w^T + bias`.
+pub(crate) fn linear_shape(x: &[usize], weight: &[usize], bias: Option<&[usize]>) -> Result<Shape> {
+    let fail = |what: String| {
+        let mut operands = vec![("x", x), ("weight", weight)];
+        operands.extend(bias.map(|bias| ("bias", bias)));
+        Err(Error::shape("linear", what, &operands, "[.., in], [out, in], [out] -> [.., out]"))
+    };
+    let (&[out, inner], Some((&last, leading))) = (weight, x.split_last()) else {
+        return fail("needs a matrix of weights and an input with at least one dimension".into());
+    };
+    if inner != last {
+        return fail(format!("input features differ, {last} != {inner}"));
+    }
+    if bias.is_some_and(|bias| bias != [out]) {
+        return fail(format!("the bias does not have {out} elements"));
+    }
+    Ok(leading.iter().copied().chain([out]).collect())
+}
+
+impl Tensor {
+    /// The matrix product `c[i, j] = sum over p of a[i, p] b[p, j]`, by PyTorch's rules for vectors, matrices and batches.
+    ///
+    /// No operand is ever copied or transposed in memory: any layout will do.
+    ///
+    /// # Shape
+    /// `[.., m, k] @ [.., k, n] -> [.., m, n]`; batch dimensions broadcast. A 1-d operand is a row on the left or a column
+    /// on the right, and that dimension is dropped from the result.
+    ///
+    /// # Numerics
+    /// Sums are taken in the operands' dtype; their order depends on the shape and the kind of CPU, not on the number of
+    /// threads. Integers wrap.
+    ///
+    /// # Panics
+    /// If the shapes do not fit; [`try_matmul`](Tensor::try_matmul) returns an error instead. For bool.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let a = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// let x = Tensor::from([1.0, -1.0]);
+    /// assert_eq!(a.matmul(&x).to_vec::<f64>(), [-1.0, -1.0]);
+    /// assert_eq!(a.matmul(&a.t()).to_vec::<f64>(), [5.0, 11.0, 11.0, 25.0]);
+    /// ```
+    #[track_caller]
+    pub fn matmul(&self, other: &Tensor) -> Tensor {
+        self.try_matmul(other).or_panic()
+    }
+
+    /// [`matmul`](Tensor::matmul), with an error instead of a panic when the shapes do not fit.
+    ///
+    /// # Errors
+    /// If an operand is a scalar, the inner dimensions differ, or the batch dimensions do not broadcast.
+    #[track_caller]
+    pub fn try_matmul(&self, other: &Tensor) -> Result<Tensor> {
+        let shape = matmul_shape(self.dims(), other.dims())?;
+        let dtype = self.dtype().promote(other.dtype());
+        let (a, b) = (self.to_dtype(dtype), other.to_dtype(dtype));
+        let (mut a_layout, mut b_layout) = (a.layout().clone(), b.layout().clone());
+        if a_layout.shape.len() == 1 {
+            a_layout = a_layout.unsqueeze(0);
+        }
+        if b_layout.shape.len() == 1 {
+            b_layout = b_layout.unsqueeze(1);
+        }
+        Ok(product(&a, a_layout, &b, b_layout, None, shape))
+    }
+
+    /// `x w^T + b`: the layer of the same name, the bias added in the same pass over the result.
+    ///
+    /// # Shape
+    /// `x [.., in]`, `weight [out, in]`, `bias [out]` -> `[.., out]`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let x = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// let y = x.linear(&Tensor::from([[1.0, 1.0]]), Some(&Tensor::from([0.5])));
+    /// assert_eq!(y.to_vec::<f64>(), [3.5, 7.5]);
+    /// ```
+    #[track_caller]
+    pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let shape = linear_shape(self.dims(), weight.dims(), bias.map(Tensor::dims)).or_panic();
+        let of_bias = bias.map_or(DType::Bool, Tensor::dtype);
+        let dtype = self.dtype().promote(weight.dtype()).promote(of_bias);
+        let (x, weight) = (self.to_dtype(dtype), weight.to_dtype(dtype));
+        let bias = bias.map(|bias| bias.to_dtype(dtype).contiguous());
+        let mut layout = x.layout().clone();
+        if layout.shape.len() == 1 {
+            layout = layout.unsqueeze(0);
+        }
+        product(&x, layout, &weight, weight.layout().transpose(0, 1), bias.as_ref(), shape)
+    }
+}
+
+/// The product of matrices (with batch dimensions), as a tensor of `shape`.
+#[track_caller]
+fn product(a: &Tensor, a_layout: Layout, b: &Tensor, b_layout: Layout, bias: Option<&Tensor>, shape: Shape) -> Tensor {
+    let (mut a_layout, mut b_layout) = (a_layout, b_layout);
+    // A single matrix on the right meets all rows on the left at once, if these can be seen as one matrix.
+    if b_layout.shape.len() == 2
+        && let Some((&k, leading)) = a_layout.shape.split_last()
+        && let Some(rows) = a_layout.reshape(&Shape::from([leading.iter().product(), k]))
+    {
+        a_layout = rows;
+    }
+    let (of_a, of_b) = (a_layout.shape.len() - 2, b_layout.shape.len() - 2);
+    let size = Size { m: a_layout.shape[of_a], k: a_layout.shape[of_a + 1], n: b_layout.shape[of_b + 1] };
+    let batch = broadcast_shapes("matmul", &a_layout.shape[..of_a], &b_layout.shape[..of_b]).or_panic();
+    let stretch = |layout: &Layout| {
+        let matrix = &layout.shape[layout.shape.len() - 2..];
+        layout.expand("matmul", &batch.iter().chain(matrix).copied().collect()).or_panic()
+    };
+    (a_layout, b_layout) = (stretch(&a_layout), stretch(&b_layout));
+    let starts = starts(&batch, &a_layout, &b_layout);
+    dispatch!(number a.dtype(), "matmul", T => Tensor::build::<T>(shape, |c| {
+        let (a, b) = (a.view::<T>().data, b.view::<T>().data);
+        let matrix = |data, offset, layout: &Layout| {
+            let d = layout.strides.len() - 2;
+            Matrix { data, offset, row: layout.strides[d], column: layout.strides[d + 1] }
+        };
+        let a = |i: usize| matrix(a, starts[i][0], &a_layout);
+        let b = |i: usize| matrix(b, starts[i][1], &b_layout);
+        match bias {
+            None => gemm::batched(size, a, b, starts.len(), c),
+            Some(bias) if !c.is_empty() => {
+                let bias = bias.as_slice::<T>().expect("made contiguous");
+                let each = size.m * size.n;
+                c.chunks_mut(each).enumerate().for_each(|(i, c)| T::gemm(size, a(i), b(i), Add::Bias(bias), c));
+            }
+            Some(_) => {}
+        }
+    }))
+}
+
+/// Where the matrices of a batch start, in row-major order.
+fn starts(batch: &[usize], a: &Layout, b: &Layout) -> Vec<[usize; 2]> {
+    let strides = [&a.strides[..batch.len()], &b.strides[..batch.len()]];
+    let walk = Walk::over(batch, strides, [a.offset, b.offset]);
+    let (_, steps) = walk.inner();
+    let mut starts = Vec::with_capacity(walk.total());
+    walk.for_runs(0..walk.total(), |_, at, len| {
+        starts.extend((0..len as isize).map(|i| [0, 1].map(|o| (at[o] as isize + i * steps[o]) as usize)));
+    });
+    starts
+}

@@ -1,0 +1,13 @@
+//! The public methods of [`Tensor`](crate::Tensor): shapes, dtypes and errors. The arithmetic is in `kernels`.
+
+pub(crate) mod arithmetic;
+mod compare;
+mod create;
+mod elementwise;
+mod index;
+mod join;
+pub(crate) mod matmul;
+pub(crate) mod nn;
+mod order;
+mod reduce;
+mod views;

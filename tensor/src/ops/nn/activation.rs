@@ -1,0 +1,127 @@
+//! GELU in both forms, and the one-pass gradients of activations.
+
+use std::f64::consts::{FRAC_1_SQRT_2, PI};
+
+use crate::dtype::dispatch;
+use crate::kernels::map::Map;
+use crate::kernels::math::Math;
+use crate::kernels::simd::Simd;
+use crate::kernels::zip::Zip;
+use crate::ops::arithmetic::zip_with;
+use crate::{Error, Tensor};
+
+/// `x Phi(x)` and its slope, with `Phi` the standard normal distribution.
+#[derive(Clone, Copy)]
+struct Gelu;
+
+impl Gelu {
+    #[inline(always)]
+    fn phi<S: Simd, T: Math>(x: T) -> T {
+        T::of(0.5) * (T::ONE + (x * T::of(FRAC_1_SQRT_2)).erf::<S>())
+    }
+}
+
+impl<T: Math> Map<T, T> for Gelu {
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T) -> T {
+        x * Gelu::phi::<S, T>(x)
+    }
+}
+
+/// `(x, dy) -> dx`.
+impl<T: Math> Zip<T, T> for Gelu {
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T, dy: T) -> T {
+        let density = (T::of(-0.5) * x * x).exp::<S>() * T::of(1.0 / (2.0 * PI).sqrt());
+        dy * S::mul_add(x, density, Gelu::phi::<S, T>(x))
+    }
+}
+
+/// The tanh approximation of GELU and its slope.
+#[derive(Clone, Copy)]
+struct GeluTanh;
+
+/// `sqrt(2 / pi)` and the coefficient of the cubic term.
+const ROOT: f64 = 0.797_884_560_802_865_4;
+const CUBIC: f64 = 0.044_715;
+
+impl GeluTanh {
+    #[inline(always)]
+    fn tanh<S: Simd, T: Math>(x: T) -> T {
+        (T::of(ROOT) * x * S::mul_add(T::of(CUBIC), x * x, T::ONE)).tanh::<S>()
+    }
+}
+
+impl<T: Math> Map<T, T> for GeluTanh {
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T) -> T {
+        T::of(0.5) * x * (T::ONE + GeluTanh::tanh::<S, T>(x))
+    }
+}
+
+impl<T: Math> Zip<T, T> for GeluTanh {
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T, dy: T) -> T {
+        let t = GeluTanh::tanh::<S, T>(x);
+        let du = T::of(ROOT) * S::mul_add(T::of(3.0 * CUBIC), x * x, T::ONE);
+        dy * T::of(0.5) * S::mul_add(x * (T::ONE - t * t), du, T::ONE + t)
+    }
+}
+
+/// `(x, dy) -> dx` of SiLU.
+#[derive(Clone, Copy)]
+struct Silu;
+impl<T: Math> Zip<T, T> for Silu {
+    #[inline(always)]
+    fn call<S: Simd>(self, x: T, dy: T) -> T {
+        let s = x.sigmoid::<S>();
+        dy * s * S::mul_add(x, T::ONE - s, T::ONE)
+    }
+}
+
+impl Tensor {
+    /// `x Phi(x)`, where `Phi` is the distribution function of the standard normal distribution.
+    ///
+    /// # Source
+    /// Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016, equation 2.
+    #[track_caller]
+    pub fn gelu(&self) -> Tensor {
+        self.map_float("gelu", Gelu)
+    }
+
+    /// `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`: the approximation of [`gelu`](Tensor::gelu) in GPT-2.
+    ///
+    /// # Source
+    /// Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016, section 2.
+    #[track_caller]
+    pub fn gelu_tanh(&self) -> Tensor {
+        self.map_float("gelu_tanh", GeluTanh)
+    }
+
+    /// `dx = dy (Phi(x) + x phi(x))`: the gradient of [`gelu`](Tensor::gelu).
+    #[track_caller]
+    pub fn gelu_backward(x: &Tensor, dy: &Tensor) -> Tensor {
+        gradient("gelu_backward", Gelu, x, dy)
+    }
+
+    /// The gradient of [`gelu_tanh`](Tensor::gelu_tanh).
+    #[track_caller]
+    pub fn gelu_tanh_backward(x: &Tensor, dy: &Tensor) -> Tensor {
+        gradient("gelu_tanh_backward", GeluTanh, x, dy)
+    }
+
+    /// `dx = dy s (1 + x (1 - s))` with `s = sigmoid(x)`: the gradient of [`silu`](Tensor::silu).
+    #[track_caller]
+    pub fn silu_backward(x: &Tensor, dy: &Tensor) -> Tensor {
+        gradient("silu_backward", Silu, x, dy)
+    }
+}
+
+#[track_caller]
+fn gradient<F: Zip<f32, f32> + Zip<f64, f64>>(op: &str, f: F, x: &Tensor, dy: &Tensor) -> Tensor {
+    if x.shape() != dy.shape() || x.dtype() != dy.dtype() {
+        let shapes: [(&str, &[usize]); 2] = [("x", x.shape()), ("dy", dy.shape())];
+        panic!("{}", Error::shape(op, "input and gradient differ in shape or dtype", &shapes, "equal shapes"));
+    }
+    dispatch!(float x.dtype(), op, T => zip_with::<T, T, _>(op, f, x, dy))
+}

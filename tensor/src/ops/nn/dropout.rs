@@ -1,0 +1,47 @@
+//! Dropout whose mask is never stored.
+
+use rand::RngExt;
+
+use crate::dtype::{Float, Number, dispatch};
+use crate::kernels::parallel;
+use crate::random::BLOCK;
+use crate::{DrawKey, Error, Tensor};
+
+impl Tensor {
+    /// `x / (1 - p)` where the draw `key` says "keep", which it does with probability `1 - p`, and 0 elsewhere.
+    ///
+    /// The mask is a function of `key` and the position alone, so the same call on the gradient is the backward pass.
+    ///
+    /// # Panics
+    /// If `p` is not in `[0, 1]` or the dtype is not floating.
+    /// # Source
+    /// Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", 2014, section 4, scaled in
+    /// training rather than in evaluation.
+    ///
+    /// ```
+    /// use tensor::{DType, Generator, Tensor};
+    /// let key = Generator::new(1).next_key();
+    /// let y = Tensor::ones([1000], DType::F64).dropout(0.5, key);
+    /// assert!(y.to_vec::<f64>().iter().all(|&v| v == 0.0 || v == 2.0));
+    /// assert!((y.mean().item::<f64>() - 1.0).abs() < 0.2);
+    /// ```
+    #[track_caller]
+    pub fn dropout(&self, p: f64, key: DrawKey) -> Tensor {
+        if !(0.0..=1.0).contains(&p) {
+            panic!("{}", Error::value("dropout", format!("a probability lies in [0, 1], got {p}")));
+        }
+        let x = self.contiguous();
+        dispatch!(float self.dtype(), "dropout", T => Tensor::build::<T>(self.shape(), |out| {
+            let scale = T::of(1.0 / (1.0 - p));
+            // Kept when a uniform 32-bit integer lies above the threshold.
+            let threshold = (p * 2f64.powi(32)) as u64;
+            let x = x.as_slice::<T>().expect("contiguous");
+            parallel::for_each_chunk(out, BLOCK, |i, out| {
+                let mut rng = key.block(i);
+                for (out, &x) in out.iter_mut().zip(&x[i * BLOCK..]) {
+                    *out = if u64::from(rng.random::<u32>()) >= threshold { x * scale } else { T::ZERO };
+                }
+            });
+        }))
+    }
+}

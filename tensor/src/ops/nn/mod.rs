@@ -1,0 +1,11 @@
+//! The fused functions of neural networks: each one pass over memory where composed operations need several.
+
+mod activation;
+pub(crate) mod attention;
+pub(crate) mod cross_entropy;
+mod dropout;
+mod layer_norm;
+mod optimizer;
+mod softmax;
+
+pub use optimizer::{AdamStep, SgdStep};

@@ -1,0 +1,165 @@
+//! Order along one dimension: positions of extrema, sorting, the k greatest, running sums.
+
+use crate::dtype::{Number, dispatch};
+use crate::kernels::lines::{self, Lines};
+use crate::kernels::reduce::reduced_shape;
+use crate::{DType, Error, Shape, Tensor};
+
+/// One of the two searches of `kernels::lines`, for any number type.
+trait Search {
+    fn find<T: Number>(len: usize, x: &dyn Fn(usize) -> T) -> usize;
+}
+struct Greatest;
+impl Search for Greatest {
+    fn find<T: Number>(len: usize, x: &dyn Fn(usize) -> T) -> usize {
+        lines::argmax(len, x)
+    }
+}
+struct Least;
+impl Search for Least {
+    fn find<T: Number>(len: usize, x: &dyn Fn(usize) -> T) -> usize {
+        lines::argmin(len, x)
+    }
+}
+
+impl Tensor {
+    /// A tensor that can be ordered: bools as u8, and at least one dimension.
+    fn ordered(&self) -> Tensor {
+        let x = if self.dtype() == DType::Bool { self.to_dtype(DType::U8) } else { self.clone() };
+        if x.ndim() == 0 { x.reshape([1usize]) } else { x }
+    }
+
+    /// The shape without dimension `dim`, or with size 1 there.
+    #[track_caller]
+    fn line_shape(&self, op: &str, dim: isize, keepdim: bool) -> Shape {
+        if self.ndim() == 0 {
+            return Shape::default();
+        }
+        let dim = self.resolve(op, dim);
+        if self.dims()[dim] == 0 {
+            let what = format!("dimension {dim} has no element to choose from");
+            panic!("{}", Error::shape(op, what, &[("tensor", self.shape())], "the dimension is not empty"));
+        }
+        reduced_shape(self.dims(), &[dim], keepdim)
+    }
+
+    #[track_caller]
+    fn search<F: Search>(&self, op: &str, dim: isize, keepdim: bool) -> Tensor {
+        let shape = self.line_shape(op, dim, keepdim);
+        let x = self.ordered();
+        let dim = x.resolve(op, dim);
+        dispatch!(number x.dtype(), op, T => {
+            let lines = Lines::new(x.view::<T>(), dim);
+            Tensor::build::<i64>(shape, |out| lines.fold(out, |line| F::find::<T>(lines.len, line) as i64))
+        })
+    }
+
+    /// The position (i64) of the greatest element along `dim`; the first among equals, NaN above all.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// assert_eq!(Tensor::from([[1.0, 5.0], [7.0, 2.0]]).argmax(-1, false).to_vec::<i64>(), [1, 0]);
+    /// ```
+    #[track_caller]
+    pub fn argmax(&self, dim: isize, keepdim: bool) -> Tensor {
+        self.search::<Greatest>("argmax", dim, keepdim)
+    }
+
+    /// The position (i64) of the least element along `dim`; the first among equals, NaN below all.
+    #[track_caller]
+    pub fn argmin(&self, dim: isize, keepdim: bool) -> Tensor {
+        self.search::<Least>("argmin", dim, keepdim)
+    }
+
+    /// The greatest elements along `dim` and their positions.
+    #[track_caller]
+    pub fn max_dim(&self, dim: isize, keepdim: bool) -> (Tensor, Tensor) {
+        let indices = self.argmax(dim, true);
+        self.taken_along(dim, indices, keepdim)
+    }
+
+    /// The least elements along `dim` and their positions.
+    #[track_caller]
+    pub fn min_dim(&self, dim: isize, keepdim: bool) -> (Tensor, Tensor) {
+        let indices = self.argmin(dim, true);
+        self.taken_along(dim, indices, keepdim)
+    }
+
+    /// The elements at `indices` (of size 1 along `dim`), and the indices, without that dimension unless kept.
+    fn taken_along(&self, dim: isize, indices: Tensor, keepdim: bool) -> (Tensor, Tensor) {
+        let values = self.gather(dim, &indices);
+        if keepdim { (values, indices) } else { (values.squeeze(dim), indices.squeeze(dim)) }
+    }
+
+    /// The elements along `dim` in order, and where each of them was. Equal elements keep their order; NaN is greatest.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let (values, indices) = Tensor::from([3i64, 1, 2]).sort(0, false);
+    /// assert_eq!((values.to_vec::<i64>(), indices.to_vec::<i64>()), (vec![1, 2, 3], vec![1, 2, 0]));
+    /// ```
+    #[track_caller]
+    pub fn sort(&self, dim: isize, descending: bool) -> (Tensor, Tensor) {
+        let n = if self.ndim() == 0 { 1 } else { self.dim(dim) };
+        self.first_in_order("sort", n, dim, descending)
+    }
+
+    /// The `k` greatest elements along `dim` in descending order, and where they were.
+    ///
+    /// # Panics
+    /// If there are fewer than `k`.
+    #[track_caller]
+    pub fn topk(&self, k: usize, dim: isize) -> (Tensor, Tensor) {
+        let n = if self.ndim() == 0 { 1 } else { self.dim(dim) };
+        if k > n {
+            let what = format!("k = {k} exceeds the {n} elements of dimension {dim}");
+            panic!("{}", Error::shape("topk", what, &[("tensor", self.shape())], "k <= size of the dimension"));
+        }
+        self.first_in_order("topk", k, dim, true)
+    }
+
+    #[track_caller]
+    fn first_in_order(&self, op: &str, k: usize, dim: isize, descending: bool) -> (Tensor, Tensor) {
+        let x = self.ordered();
+        let d = x.resolve(op, dim);
+        // Lines are written one after the other; the dimension is moved back to its place as a view.
+        let mut shape = x.layout().remove(d).shape.to_vec();
+        shape.push(k);
+        let indices = dispatch!(number x.dtype(), op, T => Tensor::build::<i64>(shape, |out| {
+            Lines::new(x.view::<T>(), d).map(k, out, |line, out| {
+                for (out, i) in out.iter_mut().zip(lines::argsort(line, descending)) {
+                    *out = i as i64;
+                }
+            });
+        }));
+        let indices = indices.movedim(-1, d as isize);
+        let indices = if self.ndim() == 0 { indices.reshape(self.shape()) } else { indices };
+        (self.gather(dim, &indices), indices)
+    }
+
+    /// The running sum along `dim`: element `i` is the sum of elements `0..=i`. Integers and bools are summed in i64.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// assert_eq!(Tensor::from([1.0, 2.0, 3.0]).cumsum(0).to_vec::<f64>(), [1.0, 3.0, 6.0]);
+    /// ```
+    #[track_caller]
+    pub fn cumsum(&self, dim: isize) -> Tensor {
+        let x = if self.dtype().is_floating_point() { self.clone() } else { self.to_dtype(DType::I64) }.ordered();
+        let d = x.resolve("cumsum", dim);
+        let mut shape = x.layout().remove(d).shape.to_vec();
+        shape.push(x.dims()[d]);
+        let sums = dispatch!(number x.dtype(), "cumsum", T => Tensor::build::<T>(shape, |out| {
+            let lines = Lines::new(x.view::<T>(), d);
+            lines.map(lines.len, out, |line, out| {
+                let mut sum = T::ZERO;
+                for (out, &x) in out.iter_mut().zip(line) {
+                    sum = sum.plus(x);
+                    *out = sum;
+                }
+            });
+        }));
+        let sums = sums.movedim(-1, d as isize);
+        if self.ndim() == 0 { sums.reshape(self.shape()) } else { sums }
+    }
+}

@@ -1,0 +1,230 @@
+//! Reductions over one, several or all dimensions.
+
+use crate::dtype::dispatch;
+use crate::error::OrPanic;
+use crate::kernels::reduce::{self, All, Any, Max, Min, Prod, Reduce, Sum, SumInteger, SumOfSquares};
+use crate::{DType, Dims, Element, Error, Shape, Tensor};
+
+impl Tensor {
+    #[track_caller]
+    fn reduce<T: Element, R: Reduce<T>>(&self, op: &str, r: R, dims: &Dims, keepdim: bool) -> Tensor {
+        let dims = dims.resolve(op, self.ndim()).or_panic();
+        let shape = reduce::reduced_shape(self.dims(), &dims, keepdim);
+        Tensor::build::<R::Out>(shape, |out| reduce::reduce(r, self.view::<T>(), &dims, out))
+    }
+
+    /// The sum of all elements, as a scalar. Integers and bools are summed in i64.
+    ///
+    /// # Numerics
+    /// f32 is added up in short blocks and then in double precision.
+    #[track_caller]
+    pub fn sum(&self) -> Tensor {
+        self.sum_dim([], false)
+    }
+
+    /// The sum over `dims` (an empty list names all), which vanish or, with `keepdim`, stay with size 1.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let t = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(t.sum_dim(-1, false).to_vec::<f64>(), [3.0, 7.0]);
+    /// assert_eq!(t.sum_dim(0, true).shape(), &[1, 2]);
+    /// ```
+    #[track_caller]
+    pub fn sum_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
+        let dims = dims.into();
+        match self.dtype() {
+            DType::F32 => self.reduce::<f32, _>("sum_dim", Sum, &dims, keepdim),
+            DType::F64 => self.reduce::<f64, _>("sum_dim", Sum, &dims, keepdim),
+            _ => self.to_dtype(DType::I64).reduce::<i64, _>("sum_dim", SumInteger, &dims, keepdim),
+        }
+    }
+
+    /// The mean of all elements, in floats; NaN when there are none.
+    #[track_caller]
+    pub fn mean(&self) -> Tensor {
+        self.mean_dim([], false)
+    }
+
+    /// The mean over `dims`, in floats.
+    #[track_caller]
+    pub fn mean_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
+        let dims = dims.into();
+        let n = self.count_over("mean_dim", &dims);
+        self.to_dtype(self.dtype().to_float()).sum_dim(dims, keepdim).div_scalar(n as f64)
+    }
+
+    /// The product of all elements, as a scalar. Integers and bools are multiplied in i64.
+    #[track_caller]
+    pub fn prod(&self) -> Tensor {
+        self.prod_dim([], false)
+    }
+
+    /// The product over `dims`.
+    #[track_caller]
+    pub fn prod_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
+        let dims = dims.into();
+        match self.dtype() {
+            DType::F32 => self.reduce::<f32, _>("prod_dim", Prod, &dims, keepdim),
+            DType::F64 => self.reduce::<f64, _>("prod_dim", Prod, &dims, keepdim),
+            _ => self.to_dtype(DType::I64).reduce::<i64, _>("prod_dim", Prod, &dims, keepdim),
+        }
+    }
+
+    /// The greatest element over `dims`; NaN if there is one.
+    ///
+    /// # Panics
+    /// If there is no element to choose from.
+    #[track_caller]
+    pub fn amax(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
+        let dims = dims.into();
+        self.require_elements("amax", &dims);
+        self.extremum("amax", Max, dims, keepdim)
+    }
+
+    /// The least element over `dims`; NaN if there is one.
+    ///
+    /// # Panics
+    /// If there is no element to choose from.
+    #[track_caller]
+    pub fn amin(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
+        let dims = dims.into();
+        self.require_elements("amin", &dims);
+        self.extremum("amin", Min, dims, keepdim)
+    }
+
+    #[track_caller]
+    fn extremum<R>(&self, op: &str, r: R, dims: Dims, keepdim: bool) -> Tensor
+    where
+        R: Reduce<f32> + Reduce<f64> + Reduce<i64> + Reduce<u8>,
+    {
+        if self.dtype() == DType::Bool {
+            return self.to_dtype(DType::U8).extremum(op, r, dims, keepdim).to_dtype(DType::Bool);
+        }
+        dispatch!(number self.dtype(), op, T => self.reduce::<T, R>(op, r, &dims, keepdim))
+    }
+
+    /// The greatest of all elements, as a scalar.
+    #[track_caller]
+    pub fn max(&self) -> Tensor {
+        self.amax([], false)
+    }
+
+    /// The least of all elements, as a scalar.
+    #[track_caller]
+    pub fn min(&self) -> Tensor {
+        self.amin([], false)
+    }
+
+    /// Whether any element is not zero, as a bool scalar.
+    pub fn any(&self) -> Tensor {
+        self.any_dim([], false)
+    }
+
+    /// Whether any element is not zero over `dims`.
+    #[track_caller]
+    pub fn any_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
+        self.truth().reduce::<bool, _>("any_dim", Any, &dims.into(), keepdim)
+    }
+
+    /// Whether all elements are not zero, as a bool scalar.
+    pub fn all(&self) -> Tensor {
+        self.all_dim([], false)
+    }
+
+    /// Whether all elements are not zero over `dims`.
+    #[track_caller]
+    pub fn all_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
+        self.truth().reduce::<bool, _>("all_dim", All, &dims.into(), keepdim)
+    }
+
+    /// The variance of all elements with Bessel's correction: `sum (x - mean)^2 / (n - 1)`.
+    #[track_caller]
+    pub fn var(&self) -> Tensor {
+        self.var_dim([], 1.0, false)
+    }
+
+    /// The variance over `dims`: `sum (x - mean)^2 / max(n - correction, 0)`.
+    ///
+    /// `correction` is 1 for the unbiased estimate (PyTorch's default) and 0 for the population's variance.
+    #[track_caller]
+    pub fn var_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Tensor {
+        let dims = dims.into();
+        let n = self.count_over("var_dim", &dims) as f64;
+        let centred = self.sub(&self.mean_dim(&dims, true));
+        centred.square().sum_dim(dims, keepdim).div_scalar((n - correction).max(0.0))
+    }
+
+    /// The standard deviation over `dims`: the square root of [`var_dim`](Tensor::var_dim).
+    #[track_caller]
+    pub fn std_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Tensor {
+        self.var_dim(dims, correction, keepdim).sqrt()
+    }
+
+    /// `log sum e^x` over `dims`, computed around the maximum so that nothing overflows.
+    #[track_caller]
+    pub fn logsumexp(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
+        let dims = dims.into();
+        let x = self.to_dtype(self.dtype().to_float());
+        let max = x.extremum("logsumexp", Max, dims.clone(), true);
+        // Infinite maxima are subtracted as 0: inf - inf would be NaN.
+        let max = Tensor::where_(&max.isfinite(), &max, &max.zeros_like());
+        let log = x.sub(&max).exp().sum_dim(&dims, true).log().add(&max);
+        let resolved = dims.resolve("logsumexp", self.ndim()).or_panic();
+        log.reshape(reduce::reduced_shape(self.dims(), &resolved, keepdim))
+    }
+
+    /// The sum over every dimension along which this tensor was stretched from `shape`: the gradient of broadcasting.
+    ///
+    /// # Panics
+    /// If this tensor's shape is not `shape` stretched.
+    ///
+    /// ```
+    /// use tensor::{DType, Tensor};
+    /// let t = Tensor::ones([4, 2, 3], DType::F32).sum_to([2, 1]);
+    /// assert_eq!(t.to_vec::<f32>(), [12.0, 12.0]);
+    /// ```
+    #[track_caller]
+    pub fn sum_to(&self, shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        if *self.shape() == shape {
+            return self.clone();
+        }
+        let stretched = crate::layout::Layout::contiguous(shape.clone()).expand("sum_to", self.shape());
+        stretched.or_panic();
+        let lead = self.ndim() - shape.len();
+        let dims: Vec<isize> = (0..self.ndim())
+            .filter(|&d| d < lead || (shape[d - lead] == 1 && self.dims()[d] != 1))
+            .map(|d| d as isize)
+            .collect();
+        if dims.is_empty() {
+            return self.reshape(shape);
+        }
+        self.sum_dim(dims, true).reshape(shape)
+    }
+
+    /// The sum of the squares of all elements in double precision: the square of the Euclidean norm.
+    ///
+    /// # Panics
+    /// For integers and bools.
+    #[track_caller]
+    pub fn sum_of_squares(&self) -> f64 {
+        let sum = dispatch!(float self.dtype(), "sum_of_squares", T =>
+            self.reduce::<T, _>("sum_of_squares", SumOfSquares, &Dims::default(), false));
+        sum.item()
+    }
+
+    /// How many elements each result over `dims` is made of.
+    #[track_caller]
+    fn count_over(&self, op: &str, dims: &Dims) -> usize {
+        dims.resolve(op, self.ndim()).or_panic().iter().map(|&d| self.dims()[d]).product()
+    }
+
+    #[track_caller]
+    fn require_elements(&self, op: &str, dims: &Dims) {
+        if self.count_over(op, dims) == 0 {
+            let what = "there is no element to choose from";
+            panic!("{}", Error::shape(op, what, &[("tensor", self.shape())], "the dimensions are not empty"));
+        }
+    }
+}

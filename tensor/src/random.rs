@@ -1,0 +1,340 @@
+//! Random numbers: a small counter-based generator, the thread's default one, and tensors drawn from them.
+//!
+//! A draw takes the next counter value; block `i` of its elements is a function of (seed, counter, `i`) alone. So a
+//! large tensor is filled in parallel, its contents do not depend on the number of threads, and the whole state of a
+//! generator is two integers.
+
+use std::cell::RefCell;
+
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal, StandardNormal, Uniform};
+
+use crate::dtype::dispatch;
+use crate::kernels::parallel;
+use crate::{DType, Element, Error, Shape, Tensor};
+
+/// Elements per block of a draw. Part of the format: another number gives other values for the same seed.
+pub(crate) const BLOCK: usize = 4096;
+
+/// One draw of a [`Generator`]: whatever is made from the same key is made the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrawKey {
+    /// The generator's seed.
+    pub seed: u64,
+    /// Which of its draws this is.
+    pub counter: u64,
+}
+
+impl DrawKey {
+    /// The source of block `i` of this draw.
+    pub(crate) fn block(self, i: usize) -> ChaCha8Rng {
+        let mut key = [0u8; 32];
+        key[..8].copy_from_slice(&self.seed.to_le_bytes());
+        key[8..16].copy_from_slice(&self.counter.to_le_bytes());
+        key[16..24].copy_from_slice(&(i as u64).to_le_bytes());
+        ChaCha8Rng::from_seed(key)
+    }
+
+    /// Fills `out` block by block, in parallel.
+    pub(crate) fn fill<T: Send>(self, out: &mut [T], draw: impl Fn(&mut ChaCha8Rng) -> T + Sync) {
+        parallel::for_each_chunk(out, BLOCK, |i, out| {
+            let mut rng = self.block(i);
+            out.iter_mut().for_each(|out| *out = draw(&mut rng));
+        });
+    }
+}
+
+/// A source of random tensors whose state is a seed and the number of draws made.
+///
+/// ```
+/// use tensor::{DType, Generator, Tensor};
+/// let (mut a, mut b) = (Generator::new(7), Generator::new(7));
+/// let x = Tensor::randn_with([3], DType::F32, &mut a);
+/// assert!(x.bit_eq(&Tensor::randn_with([3], DType::F32, &mut b)));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generator {
+    seed: u64,
+    counter: u64,
+}
+
+impl Generator {
+    /// A generator at the start of its sequence.
+    pub fn new(seed: u64) -> Self {
+        Generator { seed, counter: 0 }
+    }
+
+    /// The seed and the number of draws made: all there is to save.
+    pub fn state(&self) -> (u64, u64) {
+        (self.seed, self.counter)
+    }
+
+    /// The generator that had this [`state`](Generator::state).
+    pub fn from_state((seed, counter): (u64, u64)) -> Self {
+        Generator { seed, counter }
+    }
+
+    /// The next draw.
+    pub fn next_key(&mut self) -> DrawKey {
+        let key = DrawKey { seed: self.seed, counter: self.counter };
+        self.counter += 1;
+        key
+    }
+
+    /// One number, uniform in `[0, 1)`.
+    pub fn uniform(&mut self) -> f64 {
+        self.next_key().block(0).random()
+    }
+
+    /// One integer, uniform in `0..n`.
+    ///
+    /// # Panics
+    /// If `n` is 0.
+    #[track_caller]
+    pub fn below(&mut self, n: usize) -> usize {
+        assert!(n > 0, "below: there is no integer below 0");
+        self.next_key().block(0).random_range(0..n)
+    }
+}
+
+thread_local! {
+    static DEFAULT: RefCell<Generator> = RefCell::new(Generator::new(rand::random()));
+}
+
+/// Restarts this thread's default generator with `seed`.
+///
+/// Threads have default generators of their own, seeded by the system until this is called.
+pub fn manual_seed(seed: u64) {
+    set_state((seed, 0));
+}
+
+/// The state of this thread's default generator.
+pub fn get_state() -> (u64, u64) {
+    with_default(|generator| generator.state())
+}
+
+/// Puts this thread's default generator into a state that [`get_state`] gave.
+pub fn set_state(state: (u64, u64)) {
+    with_default(|generator| *generator = Generator::from_state(state));
+}
+
+/// Calls `f` with this thread's default generator.
+pub fn with_default<R>(f: impl FnOnce(&mut Generator) -> R) -> R {
+    DEFAULT.with(|generator| f(&mut generator.borrow_mut()))
+}
+
+/// `distribution` in floats of `dtype`, each element drawn in double precision.
+#[track_caller]
+fn draw_float(
+    op: &str,
+    shape: Shape,
+    dtype: DType,
+    key: DrawKey,
+    distribution: impl Distribution<f64> + Sync,
+) -> Tensor {
+    dispatch!(float dtype, op, T =>
+        Tensor::build::<T>(shape, |out| key.fill(out, |rng| T::from_f64(distribution.sample(rng)))))
+}
+
+/// Defines each random creation twice: with the thread's default generator, and with one of the caller's.
+macro_rules! draws {
+    ($($(#[$doc:meta])* $name:ident, $with:ident ($($arg:ident: $ty:ty),*) |$key:ident| $body:expr;)*) => { impl Tensor {$(
+        $(#[$doc])*
+        #[track_caller]
+        pub fn $name($($arg: $ty),*) -> Tensor {
+            // The key is taken first: a panic below must not happen while the generator is borrowed.
+            let $key = with_default(Generator::next_key);
+            $body
+        }
+
+        $(#[$doc])*
+        ///
+        /// Drawn from `generator`.
+        #[track_caller]
+        pub fn $with($($arg: $ty,)* generator: &mut Generator) -> Tensor {
+            let $key = generator.next_key();
+            $body
+        }
+    )*}};
+}
+
+draws! {
+    /// Uniform in `[0, 1)`.
+    rand, rand_with(shape: impl Into<Shape>, dtype: DType) |key| uniform("rand", 0.0, 1.0, shape.into(), dtype, key);
+    /// Uniform in `[low, high)`.
+    ///
+    /// # Panics
+    /// Unless `low <= high`, both finite.
+    uniform, uniform_with(low: f64, high: f64, shape: impl Into<Shape>, dtype: DType) |key|
+        uniform("uniform", low, high, shape.into(), dtype, key);
+    /// Normal with mean 0 and standard deviation 1.
+    randn, randn_with(shape: impl Into<Shape>, dtype: DType) |key|
+        draw_float("randn", shape.into(), dtype, key, StandardNormal);
+    /// Normal with the given mean and standard deviation.
+    ///
+    /// # Panics
+    /// If `std` is negative or not finite.
+    normal, normal_with(mean: f64, std: f64, shape: impl Into<Shape>, dtype: DType) |key| {
+        let Some(distribution) = Normal::new(mean, std).ok().filter(|_| std >= 0.0) else {
+            panic!("{}", Error::value("normal", format!("the standard deviation must be finite and >= 0, got {std}")));
+        };
+        draw_float("normal", shape.into(), dtype, key, distribution)
+    };
+    /// Integers (i64), uniform in `low..high`.
+    ///
+    /// # Panics
+    /// Unless `low < high`.
+    randint, randint_with(low: i64, high: i64, shape: impl Into<Shape>) |key| {
+        let Ok(distribution) = Uniform::new(low, high) else {
+            panic!("{}", Error::value("randint", format!("there is no integer from {low} to below {high}")));
+        };
+        Tensor::build::<i64>(shape, |out| key.fill(out, |rng| distribution.sample(rng)))
+    };
+    /// 1 with probability `p`, else 0.
+    ///
+    /// # Panics
+    /// Unless `p` is in `[0, 1]`.
+    bernoulli, bernoulli_with(p: f64, shape: impl Into<Shape>, dtype: DType) |key| {
+        if !(0.0..=1.0).contains(&p) {
+            panic!("{}", Error::value("bernoulli", format!("a probability lies in [0, 1], got {p}")));
+        }
+        dispatch!(all dtype, T =>
+            Tensor::build::<T>(shape, |out| key.fill(out, |rng| T::from_i64((rng.random::<f64>() < p) as i64))))
+    };
+    /// The integers `0..n` (i64) in random order.
+    randperm, randperm_with(n: usize) |key| {
+        let mut rng = key.block(0);
+        Tensor::build::<i64>([n], |out| {
+            (0..n).for_each(|i| out[i] = i as i64);
+            // Fisher and Yates: each place takes one of the elements that are left.
+            (1..n).rev().for_each(|i| out.swap(i, rng.random_range(0..=i)));
+        })
+    };
+}
+
+#[track_caller]
+fn uniform(op: &str, low: f64, high: f64, shape: Shape, dtype: DType, key: DrawKey) -> Tensor {
+    if !(low <= high && (high - low).is_finite()) {
+        panic!("{}", Error::value(op, format!("needs finite low <= high, got {low} and {high}")));
+    }
+    // f32 rounding could turn a number just below `high` into `high`; the sample is drawn with 24 bits to avoid it.
+    let unit = move |rng: &mut dyn Rng| -> f64 {
+        match dtype {
+            DType::F32 => f64::from(rng.random::<f32>()),
+            _ => rng.random(),
+        }
+    };
+    dispatch!(float dtype, op, T => Tensor::build::<T>(shape, |out| key.fill(out, |rng| {
+        let (low_t, high_t) = (<T as Element>::from_f64(low), <T as Element>::from_f64(high));
+        let x = <T as Element>::from_f64(low + (high - low) * unit(rng));
+        if x < high_t { x } else { low_t }
+    })))
+}
+
+impl Tensor {
+    /// `n` indices (i64) per row, drawn with probability proportional to the row's non-negative weights, which need not
+    /// add up to 1.
+    ///
+    /// # Shape
+    /// `[.., c] -> [.., n]`
+    /// # Panics
+    /// If a weight is negative or not finite, a row has no positive weight, or (without replacement) fewer than `n`.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let drawn = Tensor::from([0.0, 3.0, 0.0]).multinomial(5, true);
+    /// assert_eq!(drawn.to_vec::<i64>(), [1; 5]);
+    /// ```
+    #[track_caller]
+    pub fn multinomial(&self, n: usize, replacement: bool) -> Tensor {
+        let key = with_default(Generator::next_key);
+        multinomial(self, n, replacement, key)
+    }
+
+    /// [`multinomial`](Tensor::multinomial) drawn from `generator`.
+    #[track_caller]
+    pub fn multinomial_with(&self, n: usize, replacement: bool, generator: &mut Generator) -> Tensor {
+        multinomial(self, n, replacement, generator.next_key())
+    }
+}
+
+#[track_caller]
+fn multinomial(weights: &Tensor, n: usize, replacement: bool, key: DrawKey) -> Tensor {
+    let c = weights.dim(-1);
+    let weights_f64 = weights.to_dtype(DType::F64).to_vec::<f64>();
+    let mut drawn = Vec::new();
+    for (i, row) in weights_f64.chunks(c.max(1)).enumerate() {
+        let mut row = row.to_vec();
+        let fail = |what: &str| -> ! { panic!("{}", Error::value("multinomial", format!("{what} in row {i}"))) };
+        if row.iter().any(|w| !w.is_finite() || *w < 0.0) {
+            fail("a weight is negative or not finite");
+        }
+        if row.iter().filter(|&&w| w > 0.0).count() < if replacement { 1.min(n) } else { n } {
+            fail("there are too few positive weights");
+        }
+        let mut rng = key.block(i);
+        for _ in 0..n {
+            let mut left = rng.random::<f64>() * row.iter().sum::<f64>();
+            // Rounding may use up all the weight; then it is the last one that has any.
+            let mut chosen = row.iter().rposition(|&w| w > 0.0).unwrap_or(0);
+            for (j, &w) in row.iter().enumerate() {
+                if w > 0.0 && left < w {
+                    chosen = j;
+                    break;
+                }
+                left -= w;
+            }
+            drawn.push(chosen as i64);
+            if !replacement {
+                row[chosen] = 0.0;
+            }
+        }
+    }
+    let mut shape = weights.dims().to_vec();
+    *shape.last_mut().expect("dim(-1) exists") = n;
+    Tensor::from_vec(drawn, shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_replays_the_sequence() {
+        manual_seed(3);
+        Tensor::rand([10], DType::F32);
+        let state = get_state();
+        let a = Tensor::randn([5000], DType::F64);
+        set_state(state);
+        assert!(a.bit_eq(&Tensor::randn([5000], DType::F64)));
+        assert!(!a.bit_eq(&Tensor::randn([5000], DType::F64)));
+    }
+
+    #[test]
+    fn moments_and_bounds_are_those_of_the_distributions() {
+        let mut g = Generator::new(1);
+        let n = Tensor::normal_with(2.0, 3.0, [100_000], DType::F64, &mut g);
+        assert!((n.mean().item::<f64>() - 2.0).abs() < 0.05);
+        assert!((n.var().item::<f64>() - 9.0).abs() < 0.2);
+        let u = Tensor::uniform_with(-1.0, 3.0, [100_000], DType::F32, &mut g);
+        assert!((u.mean().item::<f64>() - 1.0).abs() < 0.02);
+        assert!(u.min().item::<f64>() >= -1.0 && u.max().item::<f64>() < 3.0);
+        let b = Tensor::bernoulli_with(0.3, [100_000], DType::F64, &mut g);
+        assert!((b.mean().item::<f64>() - 0.3).abs() < 0.01);
+        let mut p = Tensor::randperm_with(100, &mut g).to_vec::<i64>();
+        p.sort_unstable();
+        assert_eq!(p, (0..100).collect::<Vec<i64>>());
+    }
+
+    #[test]
+    fn multinomial_follows_the_weights() {
+        let mut g = Generator::new(2);
+        let drawn = Tensor::from([1.0, 0.0, 3.0]).multinomial_with(20_000, true, &mut g).to_vec::<i64>();
+        let share = drawn.iter().filter(|&&i| i == 2).count() as f64 / 20_000.0;
+        assert!((share - 0.75).abs() < 0.02 && !drawn.contains(&1));
+        let mut all = Tensor::from([[1.0, 2.0, 3.0]]).multinomial_with(3, false, &mut g).to_vec::<i64>();
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2]);
+    }
+}

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Writes the golden numbers that the parity tests compare with: what PyTorch computes, in float64.
+
+    pip install torch numpy safetensors
+    python tests/scripts/make_fixtures.py            # rewrites tests/fixtures/{layers,optimizers}.safetensors
+
+The torch version that made the committed files is stored in their metadata. Keys are `case/part`:
+`layers` holds `in.*` (inputs), `state.*` (the state dict before), `out`, `grad.in.*` and `grad.state.*` (gradients of
+`(out * seed).sum()` with the `seed` given), and `optimizers` holds `start`, `grad.N` (the gradient fed at step N, made
+from a fixed sequence) and `after.N` (the parameter after N steps).
+"""
+import math
+import pathlib
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"
+torch.set_default_dtype(torch.float64)
+
+
+def save(name, tensors):
+    tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
+    save_file(tensors, FIXTURES / f"{name}.safetensors", {"torch": torch.__version__})
+    print(f"{name}: {len(tensors)} tensors, torch {torch.__version__}")
+
+
+def layer_cases():
+    """name -> (module or None, float inputs, function of (module, inputs) -> output)"""
+    g = torch.Generator().manual_seed(0)
+    rn = lambda *s: torch.randn(*s, generator=g)
+    ids = torch.tensor([[1, 4, 4], [0, 2, 1]])
+    classes = torch.tensor([2, 0, 3, -100])
+    call = lambda m, x: m(*x)
+    cases = {
+        "linear": (nn.Linear(4, 3), [rn(2, 5, 4)], call),
+        "linear_no_bias": (nn.Linear(4, 3, bias=False), [rn(4)], call),
+        "embedding": (nn.Embedding(5, 3), [], lambda m, x: m(ids)),
+        "layer_norm": (nn.LayerNorm(6), [rn(2, 3, 6)], call),
+        "layer_norm_2d": (nn.LayerNorm([3, 4], eps=1e-3), [rn(2, 3, 4)], call),
+        "layer_norm_plain": (nn.LayerNorm(6, elementwise_affine=False), [rn(3, 6)], call),
+        "relu": (nn.ReLU(), [rn(3, 4)], call),
+        "gelu": (nn.GELU(), [rn(3, 4) * 3], call),
+        "gelu_tanh": (nn.GELU(approximate="tanh"), [rn(3, 4) * 3], call),
+        "sigmoid": (nn.Sigmoid(), [rn(3, 4) * 3], call),
+        "tanh": (nn.Tanh(), [rn(3, 4)], call),
+        "silu": (nn.SiLU(), [rn(3, 4) * 3], call),
+        "softmax": (nn.Softmax(dim=1), [rn(2, 3, 4)], call),
+        "log_softmax": (nn.LogSoftmax(dim=-1), [rn(2, 3, 4)], call),
+        "flatten": (nn.Flatten(), [rn(2, 3, 4)], call),
+        "mlp": (nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)), [rn(3, 4)], call),
+        "mse": (nn.MSELoss(), [rn(3, 4), rn(3, 4)], call),
+        "mse_sum": (nn.MSELoss(reduction="sum"), [rn(3, 4), rn(3, 4)], call),
+        "mse_none": (nn.MSELoss(reduction="none"), [rn(3, 4), rn(3, 4)], call),
+        "cross_entropy": (nn.CrossEntropyLoss(), [rn(4, 5)], lambda m, x: m(x[0], classes)),
+        "cross_entropy_sum": (nn.CrossEntropyLoss(reduction="sum"), [rn(4, 5)], lambda m, x: m(x[0], classes)),
+        "cross_entropy_none": (nn.CrossEntropyLoss(reduction="none"), [rn(4, 5)], lambda m, x: m(x[0], classes)),
+        "cross_entropy_smooth": (
+            nn.CrossEntropyLoss(label_smoothing=0.1), [rn(4, 5)], lambda m, x: m(x[0], classes)),
+        "cross_entropy_weight": (
+            lambda x: F.cross_entropy(x[0], classes, weight=torch.tensor([1.0, 2.0, 0.5, 3.0, 0.1])), [rn(4, 5)], None),
+        "cross_entropy_weight_smooth": (
+            lambda x: F.cross_entropy(
+                x[0], classes, weight=torch.tensor([1.0, 2.0, 0.5, 3.0, 0.1]), label_smoothing=0.2), [rn(4, 5)], None),
+    }
+    causal = torch.triu(torch.ones(4, 4, dtype=torch.bool), 1)
+    padding = torch.tensor([[False, False, False, True], [False, False, True, True]])
+    added = rn(4, 4)
+
+    def mha(name, forward, inputs, **options):
+        cases[name] = (nn.MultiheadAttention(6, 2, batch_first=True, **options), inputs, forward)
+
+    x = lambda: rn(2, 4, 6)
+    mha("mha_self", lambda m, x: m(x[0], x[0], x[0], need_weights=False)[0], [x()])
+    mha("mha_causal", lambda m, x: m(x[0], x[0], x[0], need_weights=False, attn_mask=causal, is_causal=True)[0], [x()])
+    mha("mha_padding", lambda m, x: m(x[0], x[0], x[0], need_weights=False, key_padding_mask=padding)[0], [x()])
+    mha("mha_float_mask", lambda m, x: m(x[0], x[0], x[0], need_weights=False, attn_mask=added)[0], [x()])
+    mha("mha_no_bias", lambda m, x: m(x[0], x[0], x[0], need_weights=False)[0], [x()], bias=False)
+    mha("mha_cross", lambda m, x: m(x[0], x[1], x[2], need_weights=False)[0], [x(), rn(2, 3, 6), rn(2, 3, 6)])
+    mha("mha_weights", lambda m, x: m(x[0], x[0], x[0], attn_mask=causal)[1], [x()])
+    mha("mha_weights_per_head", lambda m, x: m(x[0], x[0], x[0], average_attn_weights=False)[1], [x()])
+    cases["mha_time_first"] = (
+        nn.MultiheadAttention(6, 3), [rn(4, 2, 6)], lambda m, x: m(x[0], x[0], x[0], need_weights=False)[0])
+    q, k, v = rn(2, 3, 5, 4), rn(2, 3, 7, 4), rn(2, 3, 7, 4)
+    allowed = torch.rand(5, 7, generator=g) > 0.3
+    allowed[:, 0] = True
+    sdpa = F.scaled_dot_product_attention
+    cases["sdpa"] = (lambda x: sdpa(*x), [q, k, v], None)
+    cases["sdpa_causal"] = (lambda x: sdpa(*x, is_causal=True), [q, k, v], None)
+    cases["sdpa_scale"] = (lambda x: sdpa(*x, scale=0.3), [q, k, v], None)
+    cases["sdpa_bool_mask"] = (lambda x: sdpa(*x, attn_mask=allowed), [q, k, v], None)
+    cases["sdpa_float_mask"] = (lambda x: sdpa(*x, attn_mask=torch.linspace(-1, 1, 35).view(5, 7)), [q, k, v], None)
+    return cases, {"ids": ids, "classes": classes, "causal": causal, "padding": padding, "added": added, "allowed": allowed}
+
+
+def layers():
+    torch.manual_seed(1)
+    cases, shared = layer_cases()
+    out = {f"shared/{k}": v for k, v in shared.items()}
+    for name, (module, inputs, forward) in cases.items():
+        inputs = [x.clone().requires_grad_() for x in inputs]
+        if forward is None:
+            y = module(inputs)
+            module = None
+        else:
+            # Biases and norms start at 0 and 1; other values test more.
+            for p in module.parameters():
+                if p.dim() == 1:
+                    nn.init.normal_(p, 0.5, 0.5)
+            for k, v in module.state_dict().items():
+                out[f"{name}/state.{k}"] = v
+            y = forward(module, inputs)
+        seed = torch.sin(torch.arange(y.numel(), dtype=y.dtype)).view(y.shape)
+        (y * seed).sum().backward()
+        out[f"{name}/out"], out[f"{name}/seed"] = y, seed
+        for i, x in enumerate(inputs):
+            out[f"{name}/in.{i}"], out[f"{name}/grad.in.{i}"] = x, x.grad
+        for k, p in module.named_parameters() if module is not None else []:
+            if p.grad is not None:
+                out[f"{name}/grad.state.{k}"] = p.grad
+    save("layers", out)
+
+
+def optimizers():
+    o = torch.optim
+    cases = {
+        "sgd": lambda p: o.SGD(p, lr=0.1),
+        "sgd_momentum": lambda p: o.SGD(p, lr=0.1, momentum=0.9),
+        "sgd_nesterov": lambda p: o.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+        "sgd_dampening": lambda p: o.SGD(p, lr=0.1, momentum=0.9, dampening=0.3, weight_decay=0.01),
+        "sgd_decay_maximize": lambda p: o.SGD(p, lr=0.1, weight_decay=0.05, maximize=True),
+        "adam": lambda p: o.Adam(p, lr=0.01),
+        "adam_decay": lambda p: o.Adam(p, lr=0.01, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1),
+        "adamw": lambda p: o.AdamW(p, lr=0.01),
+        "adamw_options": lambda p: o.AdamW(p, lr=0.02, betas=(0.9, 0.99), eps=1e-7, weight_decay=0.3),
+        "adamw_maximize": lambda p: o.AdamW(p, lr=0.01, maximize=True),
+    }
+    out = {}
+    for name, make in cases.items():
+        p = nn.Parameter(torch.linspace(-1, 1, 12).view(3, 4))
+        out[f"{name}/start"] = p.clone()
+        opt = make([p])
+        for n in range(1, 61):
+            # A gradient that depends on the parameter, so that errors would feed back.
+            opt.zero_grad()
+            (torch.sin(3 * p + 0.1 * n).sum() + 0.5 * (p * p).sum()).backward()
+            opt.step()
+            if n in (1, 2, 5, 10, 60):
+                out[f"{name}/after.{n}"] = p.clone()
+    # The total norm and the clipped gradients.
+    a, b = nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(2, 2))
+    a.grad, b.grad = torch.tensor([3.0, -4.0, 1.0]), torch.tensor([[1.0, 2.0], [-2.0, 0.5]])
+    out["clip/in.0"], out["clip/in.1"] = a.grad.clone(), b.grad.clone()
+    out["clip/norm"] = nn.utils.clip_grad_norm_([a, b], 1.5)
+    out["clip/out.0"], out["clip/out.1"] = a.grad, b.grad
+    # Linear warm-up over 10 steps, then cosine from 1e-3 to 1e-4 at step 99 (nanoGPT's form), as LambdaLR multiplies it.
+    warm, last, low = 10, 99, 0.1
+
+    def factor(n):
+        if n < warm:
+            return (n + 1) / (warm + 1)
+        return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * (n - warm) / (last - warm)))
+
+    opt = o.SGD([nn.Parameter(torch.zeros(1))], lr=1e-3)
+    schedule = o.lr_scheduler.LambdaLR(opt, factor)
+    rates = []
+    for n in range(100):
+        rates.append(schedule.get_last_lr()[0])
+        opt.step()
+        schedule.step()
+    out["warmup_cosine/lr"] = torch.tensor(rates)
+    save("optimizers", out)
+
+
+if __name__ == "__main__":
+    FIXTURES.mkdir(exist_ok=True)
+    layers()
+    optimizers()
