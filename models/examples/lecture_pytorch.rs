@@ -39,7 +39,7 @@ use optim::{Optimizer, SGD, SGDOptions};
 
 /// Flatten, Linear(28*28, 512), Sigmoid, Linear(512, 512).
 #[derive(Module)]
-pub struct NeuralNetwork {
+pub(crate) struct NeuralNetwork {
     flatten: Flatten,
     linear1: Linear,
     sigmoid: Sigmoid,
@@ -48,7 +48,7 @@ pub struct NeuralNetwork {
 
 impl NeuralNetwork {
     /// A network with PyTorch's first weights.
-    pub fn new() -> NeuralNetwork {
+    pub(crate) fn new() -> NeuralNetwork {
         NeuralNetwork {
             flatten: Flatten::new(),
             linear1: Linear::new(28 * 28, 512),
@@ -68,7 +68,7 @@ impl Forward for NeuralNetwork {
 }
 
 /// Takes one step of SGD; returns the loss before it
-pub fn one_step_of_sgd(model: &NeuralNetwork, x: &Var, y: &Tensor) -> f32 {
+pub(crate) fn one_step_of_sgd(model: &NeuralNetwork, x: &Var, y: &Tensor) -> f32 {
     let loss_fn = CrossEntropyLoss::new();
     let mut optimizer = SGD::with(model.parameters(), SGDOptions { lr: 1e-3, ..Default::default() });
 

@@ -128,7 +128,7 @@ mod tests {
             step,
             loss: 4.0 / (1.0 + step as f64 / 50.0),
             lr: 1e-3,
-            val_loss: (step % 10 == 0).then_some(2.0),
+            val_loss: step.is_multiple_of(10).then_some(2.0),
         };
         Curve { points: (1..=n).map(point).collect() }
     }

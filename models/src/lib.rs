@@ -8,7 +8,7 @@
 //! | [`train`], [`curve`], [`progress`] | the trainer, its loss curve, what it shows |
 //! | [`generate`] | text from a model |
 //! | [`checkpoint`] | model directories in the Hugging Face layout |
-//! | [`presets`], [`bench`], [`cli`] | the `gpt` command |
+//! | [`presets`], [`mod@bench`], [`cli`] | the `gpt` command |
 
 pub mod bench;
 pub mod checkpoint;

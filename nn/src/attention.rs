@@ -353,3 +353,21 @@ impl Heads {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heads_of_self_attention_are_views_of_one_product() {
+        for batch_first in [false, true] {
+            let options = MultiheadAttentionOptions { batch_first, ..Default::default() };
+            let module = MultiheadAttention::with(6, 2, options);
+            let x = Var::new(Tensor::randn([3, 4, 6], DType::F32));
+            let Heads { q, k, v } = module.project(&x, &x, &x);
+            assert!(q.value().shares_storage_with(&k.value()) && q.value().shares_storage_with(&v.value()));
+            let (b, t) = if batch_first { (3, 4) } else { (4, 3) };
+            assert_eq!(q.shape(), [b, 2, t, 3]);
+        }
+    }
+}

@@ -9,11 +9,18 @@ use crate::{Error, Result, Shape};
 ///
 /// Invariant: for a non-empty shape every reachable position lies inside the storage. Each constructor below keeps it,
 /// and the kernels' unchecked accesses rest on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(crate) shape: Shape,
     pub(crate) strides: Strides,
     pub(crate) offset: usize,
+}
+
+impl Clone for Layout {
+    #[inline]
+    fn clone(&self) -> Layout {
+        Layout { shape: self.shape.clone(), strides: Strides::from_slice(&self.strides), offset: self.offset }
+    }
 }
 
 impl Layout {

@@ -18,8 +18,16 @@ pub(crate) const INLINE: usize = 5;
 /// assert_eq!(shape.numel(), 6);
 /// assert_eq!(shape[1], 3);
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
+#[derive(PartialEq, Eq, Hash, Default)]
 pub struct Shape(SmallVec<[usize; INLINE]>);
+
+impl Clone for Shape {
+    /// A copy of memory; the derived clone would go element by element.
+    #[inline]
+    fn clone(&self) -> Shape {
+        Shape(SmallVec::from_slice(&self.0))
+    }
+}
 
 impl Shape {
     /// The number of elements; 1 for a scalar, 0 as soon as one size is 0.

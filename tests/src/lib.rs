@@ -23,8 +23,13 @@ impl Fixture {
 
     /// The names before the slash, each once, without `shared`.
     pub fn cases(&self) -> Vec<String> {
-        let mut cases: Vec<String> =
-            self.tensors.keys().filter_map(|k| k.split('/').next()).filter(|c| *c != "shared").map(Into::into).collect();
+        let mut cases: Vec<String> = self
+            .tensors
+            .keys()
+            .filter_map(|k| k.split('/').next())
+            .filter(|c| *c != "shared")
+            .map(Into::into)
+            .collect();
         cases.dedup();
         cases
     }

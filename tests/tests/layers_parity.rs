@@ -76,18 +76,12 @@ fn case(name: &str, f: &Fixture, dtype: DType) -> Case {
         "mse_sum" => function(|x| MSELoss::with(Reduction::Sum).forward(&x[0], &x[1])),
         "mse_none" => function(|x| MSELoss::with(Reduction::None).forward(&x[0], &x[1])),
         "cross_entropy" => cross_entropy(CrossEntropy::default(), classes),
-        "cross_entropy_sum" => {
-            cross_entropy(CrossEntropy { reduction: Reduction::Sum, ..Default::default() }, classes)
-        }
+        "cross_entropy_sum" => cross_entropy(CrossEntropy { reduction: Reduction::Sum, ..Default::default() }, classes),
         "cross_entropy_none" => {
             cross_entropy(CrossEntropy { reduction: Reduction::None, ..Default::default() }, classes)
         }
-        "cross_entropy_smooth" => {
-            cross_entropy(CrossEntropy { label_smoothing: 0.1, ..Default::default() }, classes)
-        }
-        "cross_entropy_weight" => {
-            cross_entropy(CrossEntropy { weight: class_weight, ..Default::default() }, classes)
-        }
+        "cross_entropy_smooth" => cross_entropy(CrossEntropy { label_smoothing: 0.1, ..Default::default() }, classes),
+        "cross_entropy_weight" => cross_entropy(CrossEntropy { weight: class_weight, ..Default::default() }, classes),
         "cross_entropy_weight_smooth" => {
             let options = CrossEntropy { weight: class_weight, label_smoothing: 0.2, ..Default::default() };
             cross_entropy(options, classes)
@@ -102,9 +96,7 @@ fn case(name: &str, f: &Fixture, dtype: DType) -> Case {
             let masks = AttentionMasks { attn_mask: Some(shared("added").to_dtype(dtype)), ..none() };
             attention(batch_first, 2, self_attention(masks))
         }
-        "mha_no_bias" => {
-            attention(MultiheadAttentionOptions { bias: false, ..batch_first }, 2, self_attention(none()))
-        }
+        "mha_no_bias" => attention(MultiheadAttentionOptions { bias: false, ..batch_first }, 2, self_attention(none())),
         "mha_cross" => attention(batch_first, 2, |m, x| m.forward(&x[0], &x[1], &x[2], &AttentionMasks::none())),
         "mha_weights" => {
             let masks = AttentionMasks { attn_mask: Some(shared("causal")), ..none() };
@@ -137,11 +129,8 @@ fn check(dtype: DType, tolerance: f64) {
             let state = f.parts(&name, "state.").into_iter().map(|(k, t)| (k, t.to_dtype(dtype))).collect();
             module.load_state_dict(&state).unwrap_or_else(|e| panic!("{name}: {e}"));
         }
-        let inputs: Vec<Var> = f
-            .parts(&name, "in.")
-            .into_iter()
-            .map(|(_, t)| Var::new(t.to_dtype(dtype)).requires_grad_(true))
-            .collect();
+        let inputs: Vec<Var> =
+            f.parts(&name, "in.").into_iter().map(|(_, t)| Var::new(t.to_dtype(dtype)).requires_grad_(true)).collect();
         let out = forward(&inputs);
         assert_eq!(out.dtype(), dtype, "{name}");
         assert_close(&name, &out.value(), &f.get(&name, "out"), tolerance);
@@ -152,7 +141,8 @@ fn check(dtype: DType, tolerance: f64) {
         }
         for (key, expected) in f.parts(&name, "grad.state.") {
             let parameters = module.as_ref().expect("a case with parameters has a module").named_parameters();
-            let (_, parameter) = parameters.iter().find(|(n, _)| *n == key).unwrap_or_else(|| panic!("{name}: no {key}"));
+            let (_, parameter) =
+                parameters.iter().find(|(n, _)| *n == key).unwrap_or_else(|| panic!("{name}: no {key}"));
             let grad = parameter.grad().unwrap_or_else(|| panic!("{name}: {key} has no gradient"));
             assert_close(&format!("{name} d {key}"), &grad.value(), &expected, tolerance);
         }

@@ -13,9 +13,9 @@ impl Var {
     /// `q [.., t, d]`, `k [.., s, d]`, `v [.., s, d]` -> `[.., t, d]`.
     ///
     /// # Gradient
-    /// With `p` the softmax and `dp = dy v^T`: `dv = p^T dy`, `dq = scale ds k`, `dk = scale ds^T q` where `ds = p (dp
-    /// - sum dp p)`. Keeps `q`, `k`, `v`, the result, and one number per query; the scores are computed again, tile by
-    /// tile.
+    /// With `p` the softmax, `dp = dy v^T` and `ds = p (dp - sum dp p)`: `dv = p^T dy`, `dq = scale ds k` and
+    /// `dk = scale ds^T q`. Keeps `q`, `k`, `v`, the result, and one number per query; the scores are computed again, in
+    /// tiles.
     ///
     /// # Differs
     /// The mask is a plain tensor: no gradient flows into it.

@@ -246,9 +246,9 @@ fn one_line(error: &clap::Error) -> String {
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more information"));
-    // A missing subcommand is answered with the whole help, of which the first line says what this is.
-    let line = lines.take_while(|line| !line.ends_with("ommands:")).collect::<Vec<_>>().join(" ");
-    let line = if line.starts_with("error:") { line } else { format!("error: a command is missing: {line}") };
+    let line = lines.collect::<Vec<_>>().join(" ");
+    // A missing command is answered with the whole help.
+    let line = if line.starts_with("error:") { line } else { "error: a command is missing".into() };
     format!("{line} (try --help)")
 }
 

@@ -2,7 +2,7 @@
 
 use crate::kernels::math::Math;
 use crate::kernels::parallel::{self, SharedMut};
-use crate::kernels::rows::{Rows, max_of, rows_per_block, sum_of};
+use crate::kernels::rows::{Rows, dot_of, max_of, rows_per_block, sum_of};
 use crate::kernels::simd::vectorised;
 use crate::tensor::View;
 
@@ -33,16 +33,15 @@ vectorised! {
     /// The greatest logit of a row, and the sum of `e^(x - greatest)`.
     fn normaliser<S, T: Math>(x: &[T]) -> (T, T) {
         let max = max_of(x);
-        (max, sum_of(x.len(), |i| (x[i] - max).exp::<S>()))
+        (max, sum_of(x, |x| (x - max).exp::<S>()))
     }
 
     fn sum<S, T: Math>(x: &[T]) -> T {
-        sum_of(x.len(), |i| x[i])
+        sum_of(x, |x| x)
     }
 
     fn dot<S, T: Math>(x: &[T], w: &[T]) -> T {
-        let w = &w[..x.len()];
-        sum_of(x.len(), |i| x[i] * w[i])
+        dot_of::<S, T>(x, w)
     }
 
     /// `dx = scale * e^(x - max) - shift`.

@@ -3,6 +3,7 @@
 use crate::Element;
 use crate::dtype::Float;
 use crate::kernels::parallel::GRAIN;
+use crate::kernels::simd::Simd;
 use crate::kernels::walk::Walk;
 use crate::tensor::View;
 
@@ -33,18 +34,35 @@ impl<'a, T: Element> Rows<'a, T> {
         if let Some(flat) = self.flat {
             return &flat[range];
         }
-        let (_, [step]) = self.walk.inner();
-        buffer.clear();
-        self.walk.for_runs(range, |_, [at], len| {
-            if step == 1 {
-                buffer.extend_from_slice(&self.data[at..][..len]);
-            } else {
-                buffer.extend((0..len as isize).map(|i| self.data[(at as isize + i * step) as usize]));
+        let (run, [step]) = self.walk.inner();
+        if step == 1 || run != self.len {
+            buffer.clear();
+            self.walk.for_runs(range, |_, [at], len| {
+                if step == 1 {
+                    buffer.extend_from_slice(&self.data[at..][..len]);
+                } else {
+                    buffer.extend((0..len as isize).map(|i| self.data[(at as isize + i * step) as usize]));
+                }
+            });
+            return buffer;
+        }
+        // The elements of one row lie far apart, but neighbouring rows often lie side by side: they are read together.
+        let mut starts = Vec::with_capacity(count);
+        self.walk.for_runs(range, |_, [at], _| starts.push(at as isize));
+        buffer.resize(count * self.len, T::default());
+        for (group, buffer) in starts.chunks(TOGETHER).zip(buffer.chunks_mut(TOGETHER * self.len)) {
+            for i in 0..self.len {
+                for (r, start) in group.iter().enumerate() {
+                    buffer[r * self.len + i] = self.data[(start + i as isize * step) as usize];
+                }
             }
-        });
+        }
         buffer
     }
 }
+
+/// Rows gathered at a time when their elements lie apart: a cache line of f32.
+const TOGETHER: usize = 16;
 
 /// How many rows of `len` elements one block takes.
 pub(crate) fn rows_per_block(len: usize) -> usize {
@@ -54,40 +72,59 @@ pub(crate) fn rows_per_block(len: usize) -> usize {
 /// Independent lanes of a row's fold: twice the widest register of f32.
 pub(crate) const LANES: usize = 32;
 
-/// The sum of `f(i, x[i])`, in lanes.
+/// The sum of `f(x)` over a row, in lanes.
 ///
 /// The lanes are added in pairs at the end, so that the rounding error grows with the length of a lane only.
 #[inline(always)]
-pub(crate) fn sum_of<T: Float>(len: usize, f: impl Fn(usize) -> T) -> T {
-    fold(len, T::ZERO, |sum, i| sum + f(i), |a, b| a + b)
+pub(crate) fn sum_of<T: Float>(x: &[T], f: impl Fn(T) -> T) -> T {
+    fold(x, T::ZERO, |sum, x| sum + f(x), |a, b| a + b)
+}
+
+/// The sum of `x[i] * y[i]` over a row, in lanes.
+#[inline(always)]
+pub(crate) fn dot_of<S: Simd, T: Float>(x: &[T], y: &[T]) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    for (x, y) in xs.iter().zip(ys) {
+        for l in 0..LANES {
+            lanes[l] = S::mul_add(x[l], y[l], lanes[l]);
+        }
+    }
+    for ((lane, &x), &y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
+        *lane = S::mul_add(x, y, *lane);
+    }
+    merge(lanes, |a, b| a + b)
 }
 
 /// The greatest of `x`, NaN aside; negative infinity for an empty row.
 #[inline(always)]
 pub(crate) fn max_of<T: Float>(x: &[T]) -> T {
     let greater = |a: T, b: T| if b > a { b } else { a };
-    fold(x.len(), T::LOWEST, |max, i| greater(max, x[i]), greater)
+    fold(x, T::LOWEST, greater, greater)
 }
 
 #[inline(always)]
-fn fold<T: Float>(len: usize, start: T, step: impl Fn(T, usize) -> T, merge: impl Fn(T, T) -> T) -> T {
+fn fold<T: Float>(x: &[T], start: T, step: impl Fn(T, T) -> T, combine: impl Fn(T, T) -> T) -> T {
     let mut lanes = [start; LANES];
-    let whole = len / LANES * LANES;
-    let mut i = 0;
-    while i < whole {
-        for (l, lane) in lanes.iter_mut().enumerate() {
-            *lane = step(*lane, i + l);
+    let (whole, rest) = x.as_chunks::<LANES>();
+    for x in whole {
+        for l in 0..LANES {
+            lanes[l] = step(lanes[l], x[l]);
         }
-        i += LANES;
     }
-    for (l, lane) in lanes.iter_mut().enumerate().take(len - whole) {
-        *lane = step(*lane, whole + l);
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane = step(*lane, x);
     }
+    merge(lanes, combine)
+}
+
+#[inline(always)]
+fn merge<T: Float>(mut lanes: [T; LANES], combine: impl Fn(T, T) -> T) -> T {
     let mut width = LANES;
     while width > 1 {
         width /= 2;
         for l in 0..width {
-            lanes[l] = merge(lanes[l], lanes[l + width]);
+            lanes[l] = combine(lanes[l], lanes[l + width]);
         }
     }
     lanes[0]

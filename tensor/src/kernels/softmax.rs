@@ -2,7 +2,7 @@
 
 use crate::kernels::math::Math;
 use crate::kernels::parallel;
-use crate::kernels::rows::{Rows, max_of, rows_per_block, sum_of};
+use crate::kernels::rows::{Rows, dot_of, max_of, rows_per_block, sum_of};
 use crate::kernels::simd::vectorised;
 use crate::tensor::View;
 
@@ -13,7 +13,7 @@ vectorised! {
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = (x - max).exp::<S>();
             }
-            let scale = T::ONE / sum_of(len, |i| y[i]);
+            let scale = T::ONE / sum_of(y, |y| y);
             y.iter_mut().for_each(|y| *y = *y * scale);
         }
     }
@@ -21,7 +21,7 @@ vectorised! {
     fn log_softmax_rows<S, T: Math>(len: usize, x: &[T], y: &mut [T]) {
         for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)) {
             let max = max_of(x);
-            let log_sum = sum_of(len, |i| (x[i] - max).exp::<S>()).log::<S>();
+            let log_sum = sum_of(x, |x| (x - max).exp::<S>()).log::<S>();
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = (x - max) - log_sum;
             }
@@ -30,7 +30,7 @@ vectorised! {
 
     fn softmax_backward_rows<S, T: Math>(len: usize, y: &[T], dy: &[T], dx: &mut [T]) {
         for ((y, dy), dx) in y.chunks_exact(len).zip(dy.chunks_exact(len)).zip(dx.chunks_exact_mut(len)) {
-            let mean = sum_of(len, |i| dy[i] * y[i]);
+            let mean = dot_of::<S, T>(dy, y);
             for ((dx, &y), &dy) in dx.iter_mut().zip(y).zip(dy) {
                 *dx = y * (dy - mean);
             }
@@ -39,7 +39,7 @@ vectorised! {
 
     fn log_softmax_backward_rows<S, T: Math>(len: usize, y: &[T], dy: &[T], dx: &mut [T]) {
         for ((y, dy), dx) in y.chunks_exact(len).zip(dy.chunks_exact(len)).zip(dx.chunks_exact_mut(len)) {
-            let sum = sum_of(len, |i| dy[i]);
+            let sum = sum_of(dy, |dy| dy);
             for ((dx, &y), &dy) in dx.iter_mut().zip(y).zip(dy) {
                 *dx = dy - y.exp::<S>() * sum;
             }

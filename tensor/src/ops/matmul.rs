@@ -178,3 +178,74 @@ fn starts(batch: &[usize], a: &Layout, b: &Layout) -> Vec<[usize; 2]> {
     });
     starts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Generator;
+
+    /// The product by multiplying and adding up, for operands with at least two dimensions.
+    fn plain(a: &Tensor, b: &Tensor) -> Tensor {
+        (a.unsqueeze(-1) * b.unsqueeze(-3)).sum_dim(-2, false)
+    }
+
+    #[test]
+    fn vectors_matrices_and_batches_of_any_layout() {
+        let mut g = Generator::new(1);
+        let mut rand = |shape: &[usize]| Tensor::randn_with(shape, DType::F64, &mut g);
+        let close = |x: Tensor, y: Tensor| assert!(x.shape() == y.shape() && x.allclose(&y, 1e-12, 1e-12), "{x}\n{y}");
+        let (m, t, v) = (rand(&[7, 5]), rand(&[4, 7]).t(), rand(&[5]));
+        close(m.matmul(&v), plain(&m, &v.unsqueeze(1)).squeeze(1));
+        close(v.matmul(&m.t()), plain(&v.unsqueeze(0), &m.t()).squeeze(0));
+        close(v.matmul(&v), (&v * &v).sum());
+        close(m.t().matmul(&t), plain(&m.t(), &t));
+        for (a, b) in [
+            (&[2, 3, 4, 5][..], &[5, 6][..]),
+            (&[4, 5], &[3, 5, 6]),
+            (&[2, 1, 4, 5], &[3, 5, 6]),
+            (&[6, 40, 5], &[6, 5, 30]),
+        ] {
+            let (a, b) = (rand(a), rand(b));
+            close(a.matmul(&b), plain(&a, &b));
+            let (a, b) = (a.transpose(0, -1).contiguous().transpose(0, -1), b.flip(&[-1, -2]));
+            close(a.matmul(&b), plain(&a, &b));
+        }
+        for (a, b) in [(&[0, 5][..], &[5, 3][..]), (&[4, 0], &[0, 3]), (&[2, 4, 5], &[5, 0]), (&[0, 4, 5], &[1, 5, 3])]
+        {
+            let (a, b) = (rand(a), rand(b));
+            close(a.matmul(&b), plain(&a, &b));
+        }
+    }
+
+    #[test]
+    fn linear_adds_its_bias_whatever_the_layout() {
+        let mut g = Generator::new(2);
+        let mut rand = |shape: &[usize]| Tensor::randn_with(shape, DType::F64, &mut g);
+        let (w, b) = (rand(&[6, 5]), rand(&[6]));
+        for x in [rand(&[5]), rand(&[3, 5]), rand(&[2, 9, 5]), rand(&[9, 2, 5]).transpose(0, 1), rand(&[0, 5])] {
+            let expected = &x.matmul(&w.t()) + &b;
+            assert!(x.linear(&w, Some(&b)).allclose(&expected, 1e-12, 1e-12));
+        }
+        assert!(
+            linear_shape(&[3, 4], &[6, 5], None).unwrap_err().to_string().contains("input features differ, 4 != 5")
+        );
+    }
+
+    #[test]
+    fn dtypes_are_promoted_and_integers_stay_exact() {
+        let (a, b) = (Tensor::from([[1i64, 1 << 60]]), Tensor::from([[1i64], [1]]));
+        assert_eq!(a.matmul(&b).to_vec::<i64>(), [(1 << 60) + 1]);
+        assert_eq!(b.matmul(&Tensor::from([[0.5f32]])).dtype(), DType::F32);
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        let message = |a: &[usize], b: &[usize]| matmul_shape(a, b).unwrap_err().to_string();
+        assert_eq!(
+            message(&[2, 3, 4], &[3, 5]),
+            "matmul: inner dimensions differ, 4 != 3\n  lhs [2, 3, 4]   rhs [3, 5]   rule [.., m, k] @ [.., k, n]"
+        );
+        assert!(message(&[], &[3]).contains("a scalar has no rows"));
+        assert!(message(&[2, 3, 4], &[3, 4, 5]).contains("batch dimensions do not broadcast"));
+    }
+}

@@ -1,0 +1,209 @@
+//! Model directories in the Hugging Face layout of GPT-2: `config.json`, `model.safetensors`, `tokenizer.json` and
+//! `tokenizer_config.json`.
+//!
+//! Python's `GPT2LMHeadModel.from_pretrained(dir)` reads what [`save`] writes, and [`load`] reads what
+//! `save_pretrained(dir)` writes.
+
+mod config;
+mod weights;
+
+use std::path::Path;
+
+use crate::{CharTokenizer, Error, Gpt, GptConfig, Result};
+
+pub use config::{config_from_json, config_to_json};
+pub use weights::{from_hugging_face, to_hugging_face};
+
+/// The file with the sizes of the model.
+pub const CONFIG: &str = "config.json";
+/// The file with the weights.
+pub const WEIGHTS: &str = "model.safetensors";
+/// The file with the vocabulary.
+pub const TOKENIZER: &str = "tokenizer.json";
+
+/// The file that tells Python's `AutoTokenizer` to take [`TOKENIZER`] as it is, and not for GPT-2's own byte-level one.
+pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+
+/// Writes `model` and `tokenizer` into the directory `dir`, which is made when it is not there.
+///
+/// All files are first written whole beside the old ones and then renamed, so that a process killed while it writes
+/// leaves the old files; a file whose contents stay the same is not touched.
+///
+/// # Errors
+/// When the directory or a file cannot be written.
+pub fn save(dir: &Path, model: &Gpt, tokenizer: &CharTokenizer) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(|e| Error::write(dir, e))?;
+    let staging = tempfile::Builder::new().prefix(".saving-").tempdir_in(dir).map_err(|e| Error::write(dir, e))?;
+    let new = staging.path();
+    let write = |name: &str, text: String| {
+        tensor::io::write_atomic(new.join(name), text.as_bytes()).map_err(|e| Error::write(&dir.join(name), e))
+    };
+    write(CONFIG, config_to_json(model.config()))?;
+    write(TOKENIZER, tokenizer.to_json())?;
+    write(TOKENIZER_CONFIG, tokenizer_config(model.config()))?;
+    // Python's libraries refuse a file that does not say which framework's layout it has.
+    let metadata = [("format".to_string(), "pt".to_string())];
+    tensor::safetensors::save(new.join(WEIGHTS), &to_hugging_face(model), &metadata)
+        .map_err(|e| Error::write(&dir.join(WEIGHTS), e))?;
+    for name in [CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS] {
+        let (from, to) = (new.join(name), dir.join(name));
+        if name != WEIGHTS && same_contents(&from, &to) {
+            continue;
+        }
+        std::fs::rename(&from, &to).map_err(|e| Error::write(&to, e))?;
+    }
+    // The renames themselves are on the disk once the directory is.
+    #[cfg(unix)]
+    std::fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| Error::write(dir, e))?;
+    Ok(())
+}
+
+/// The contents of `tokenizer_config.json`; nothing here reads it.
+fn tokenizer_config(config: &GptConfig) -> String {
+    let json = serde_json::json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": config.context,
+        "clean_up_tokenization_spaces": false,
+    });
+    format!("{json:#}\n")
+}
+
+fn same_contents(a: &Path, b: &Path) -> bool {
+    std::fs::read(a).ok().zip(std::fs::read(b).ok()).is_some_and(|(a, b)| a == b)
+}
+
+/// Reads the model of the directory `dir`.
+///
+/// # Errors
+/// When a file is missing or damaged, or the files do not fit each other.
+pub fn load_model(dir: &Path) -> Result<Gpt> {
+    let path = dir.join(CONFIG);
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
+    let config = config_from_json(&text).map_err(|e| Error::in_file(&path, e))?;
+    let path = dir.join(WEIGHTS);
+    let file = tensor::safetensors::load(&path).map_err(Error::invalid)?;
+    from_hugging_face(config, file.tensors).map_err(|e| Error::in_file(&path, e))
+}
+
+/// Reads the model and the tokenizer of the directory `dir`.
+///
+/// # Errors
+/// As [`load_model`] and [`CharTokenizer::load`], and when the tokenizer has another vocabulary size than the model.
+pub fn load(dir: &Path) -> Result<(Gpt, CharTokenizer)> {
+    let tokenizer = CharTokenizer::load(&dir.join(TOKENIZER))?;
+    let model = load_model(dir)?;
+    let (has, needs) = (tokenizer.vocab_size(), model.config().vocab);
+    if has != needs {
+        return Err(Error::in_file(dir, format!("{TOKENIZER} has {has} tokens, {CONFIG} has {needs}")));
+    }
+    Ok((model, tokenizer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nn::prelude::*;
+    use serde_json::{Value, json};
+
+    fn tiny() -> (Gpt, CharTokenizer) {
+        let config = GptConfig { layers: 2, heads: 2, dropout: 0.25, norm_eps: 1e-6, ..GptConfig::new(5, 4, 8) };
+        (Gpt::new(config).unwrap(), CharTokenizer::from_text("abcde").unwrap())
+    }
+
+    /// The message of the error, of one line, that loading `dir` gives.
+    fn refused(dir: &Path) -> String {
+        let message = load(dir).err().expect("must be refused").to_string();
+        assert!(!message.contains('\n'), "{message}");
+        message
+    }
+
+    #[test]
+    fn a_directory_comes_back_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("deep/run");
+        let (model, tokenizer) = tiny();
+        save(&out, &model, &tokenizer).unwrap();
+        let (read, read_tokenizer) = load(&out).unwrap();
+        assert_eq!(read.config(), model.config());
+        assert_eq!(read_tokenizer, tokenizer);
+        for ((name, a), (_, b)) in model.state_dict().iter().zip(&read.state_dict()) {
+            assert!(a.bit_eq(b), "{name}");
+        }
+        // Only the four files are left, and writing again replaces the weights.
+        let mut names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG]);
+        let other = Gpt::new(model.config().clone()).unwrap();
+        save(&out, &other, &tokenizer).unwrap();
+        let tokens = |model: &Gpt| model.state_dict()["tokens.weight"].clone();
+        assert!(tokens(&load(&out).unwrap().0).bit_eq(&tokens(&other)));
+    }
+
+    #[test]
+    fn the_file_is_hugging_faces() {
+        let dir = tempfile::tempdir().unwrap();
+        let (model, tokenizer) = tiny();
+        save(dir.path(), &model, &tokenizer).unwrap();
+        let tensor::safetensors::File { tensors, metadata } =
+            tensor::safetensors::load(dir.path().join(WEIGHTS)).unwrap();
+        assert_eq!(metadata, [("format".to_string(), "pt".to_string())]);
+        assert_eq!(tensors.len(), 2 + 2 * 12 + 2);
+        let shape = |name: &str| tensors.iter().find(|(n, _)| n == name).map(|(_, t)| t.dims().to_vec());
+        assert_eq!(shape("transformer.wte.weight"), Some(vec![5, 8]));
+        assert_eq!(shape("transformer.h.1.attn.c_attn.weight"), Some(vec![8, 24]));
+        assert_eq!(shape("transformer.h.0.mlp.c_proj.weight"), Some(vec![32, 8]));
+        assert_eq!(shape("lm_head.weight"), None);
+        let config: Value = serde_json::from_str(&std::fs::read_to_string(dir.path().join(CONFIG)).unwrap()).unwrap();
+        for (key, value) in [
+            ("model_type", json!("gpt2")),
+            ("architectures", json!(["GPT2LMHeadModel"])),
+            ("vocab_size", json!(5)),
+            ("n_positions", json!(4)),
+            ("n_ctx", json!(4)),
+            ("n_embd", json!(8)),
+            ("n_layer", json!(2)),
+            ("n_head", json!(2)),
+            ("n_inner", Value::Null),
+            ("activation_function", json!("gelu_new")),
+            ("layer_norm_epsilon", json!(1e-6)),
+            ("attn_pdrop", json!(0.25)),
+            ("initializer_range", json!(0.02)),
+            ("tie_word_embeddings", json!(true)),
+            ("eos_token_id", Value::Null),
+        ] {
+            assert_eq!(config[key], value, "{key}");
+        }
+    }
+
+    #[test]
+    fn damaged_directories_are_refused_in_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        assert!(refused(dir.path()).contains(TOKENIZER));
+        let (model, tokenizer) = tiny();
+        save(dir.path(), &model, &tokenizer).unwrap();
+        let weights = std::fs::read(at(WEIGHTS)).unwrap();
+
+        for length in [0, 4, 8, 100, weights.len() / 2, weights.len() - 1] {
+            std::fs::write(at(WEIGHTS), &weights[..length]).unwrap();
+            assert!(refused(dir.path()).contains(WEIGHTS));
+        }
+        std::fs::remove_file(at(WEIGHTS)).unwrap();
+        assert!(refused(dir.path()).contains(WEIGHTS));
+        std::fs::write(at(WEIGHTS), &weights).unwrap();
+
+        // A config that claims more than the file holds is noticed before anything of that size is made.
+        let config = GptConfig { layers: 100_000_000, ..model.config().clone() };
+        std::fs::write(at(CONFIG), config_to_json(&config)).unwrap();
+        assert!(refused(dir.path()).contains("100000000 layers"));
+        let config = GptConfig { vocab: 1 << 40, ..model.config().clone() };
+        std::fs::write(at(CONFIG), config_to_json(&config)).unwrap();
+        assert!(refused(dir.path()).contains("wte.weight is [5, 8], needs [1099511627776, 8]"));
+
+        std::fs::write(at(CONFIG), config_to_json(model.config())).unwrap();
+        std::fs::write(at(TOKENIZER), CharTokenizer::from_text("abc").unwrap().to_json()).unwrap();
+        assert!(refused(dir.path()).contains("3 tokens, config.json has 5"));
+        std::fs::write(at(CONFIG), [0xff, 0xfe]).unwrap();
+        assert!(refused(dir.path()).contains(CONFIG));
+    }
+}

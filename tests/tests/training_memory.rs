@@ -1,0 +1,38 @@
+//! A training loop in a steady state: no memory from the system, none kept from step to step, no parameter copied.
+//! The account is the whole process's, so this file holds one test.
+
+use models::train::adamw;
+use models::{Gpt, GptConfig};
+use nn::prelude::*;
+use optim::{ClipOptions, Optimizer, clip_grad_norm_};
+use tensor::memory;
+
+#[test]
+fn a_thousand_steps_need_no_more_memory_than_two() {
+    manual_seed(1);
+    let gpt = Gpt::new(GptConfig { layers: 2, heads: 2, dropout: 0.1, ..GptConfig::new(29, 16, 32) }).unwrap();
+    let mut optimizer = adamw(&gpt, 1e-3, (0.9, 0.95), 0.1);
+    let parameters = gpt.parameters();
+    let mut accounts = Vec::new();
+    for _ in 0..1000 {
+        let tokens = Tensor::randint(0, 29, [4, 17]);
+        let (x, y) = (tokens.narrow(1, 0, 16), tokens.narrow(1, 1, 16));
+        let loss = gpt.loss(&x, &y);
+        optimizer.zero_grad();
+        loss.backward();
+        clip_grad_norm_(&parameters, 1.0, ClipOptions::default()).unwrap();
+        optimizer.step();
+        drop((tokens, x, y, loss));
+        accounts.push(memory::stats());
+    }
+    let (steady, last) = (accounts[1], accounts[999]);
+    for (step, account) in accounts.iter().enumerate().skip(1) {
+        assert_eq!(account.live_bytes, steady.live_bytes, "step {}", step + 1);
+        assert_eq!(account.live_buffers, steady.live_buffers, "step {}", step + 1);
+    }
+    assert_eq!(last.copies_on_write, 0, "a training step copies no shared tensor");
+    // Worker threads may each need a buffer of a class once; afterwards everything is recycled.
+    assert_eq!(last.system_allocations, accounts[99].system_allocations, "steady state takes memory from the pool");
+    memory::trim();
+    assert!(memory::stats().pooled_bytes < last.pooled_bytes);
+}
