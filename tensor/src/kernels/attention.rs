@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::kernels::gemm::Matrix;
 use crate::kernels::gemm::micro::{Kernel, Micro};
-use crate::kernels::gemm::packed::pack_panel;
+use crate::kernels::gemm::pack::pack_panel;
 use crate::kernels::math::Math;
 use crate::kernels::parallel::{self, SharedMut};
 use crate::kernels::simd::{Simd, vectorised};

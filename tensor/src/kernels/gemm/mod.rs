@@ -7,6 +7,7 @@
 //! never on the number of threads.
 
 pub(crate) mod micro;
+pub(crate) mod pack;
 pub(crate) mod packed;
 mod portable;
 mod thin;

@@ -1,6 +1,7 @@
 //! The packed path: panels of A and B in the order in which the micro-kernel reads them.
 
 use super::micro::Kernel;
+use super::pack::pack_panel;
 use super::{Add, Matrix, Size};
 use crate::dtype::Float;
 use crate::kernels::parallel::{self, SharedMut};
@@ -87,41 +88,6 @@ pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>
                 } else {
                     parallel::for_each_block(down * across, multiply)
                 };
-            }
-        }
-    }
-}
-
-/// `to[p][q] = matrix[q][p]` for `count` rows of the matrix; rows up to `unit` are zero.
-pub(crate) fn pack_panel<T: Float>(matrix: Matrix<T>, count: usize, unit: usize, deep: usize, to: &mut [T]) {
-    if count < unit {
-        to.fill(T::ZERO);
-    }
-    let Matrix { data, offset, row, column } = matrix;
-    if row == 1 {
-        for (p, to) in to.chunks_exact_mut(unit).enumerate() {
-            let at = (offset as isize + p as isize * column) as usize;
-            to[..count].copy_from_slice(&data[at..at + count]);
-        }
-        return;
-    }
-    // Four rows at a time, so that four streams are read while each line of the panel is written once per pass.
-    for q in (0..count).step_by(4) {
-        let group = (count - q).min(4);
-        if group == 4 && column == 1 {
-            let from: [&[T]; 4] = std::array::from_fn(|g| {
-                let at = (offset as isize + (q + g) as isize * row) as usize;
-                &data[at..at + deep]
-            });
-            for (p, to) in to.chunks_exact_mut(unit).enumerate() {
-                let to = &mut to[q..q + 4];
-                (0..4).for_each(|g| to[g] = from[g][p]);
-            }
-            continue;
-        }
-        for (p, to) in to.chunks_exact_mut(unit).enumerate() {
-            for g in q..q + group {
-                to[g] = data[(offset as isize + g as isize * row + p as isize * column) as usize];
             }
         }
     }
