@@ -303,7 +303,7 @@ impl ReshapeTarget {
         }
         let mut shape: Shape = self.0.iter().map(|&s| s.max(0) as usize).collect();
         match unknown {
-            Some(d) if known > 0 && numel % known == 0 => shape.0[d] = numel / known,
+            Some(d) if known > 0 && numel.is_multiple_of(known) => shape.0[d] = numel / known,
             Some(_) if known == 0 => return fail(format!("-1 is ambiguous in {:?}", self.0.as_slice())),
             None if known == numel => {}
             _ => return fail(format!("{numel} elements do not fit {:?}", self.0.as_slice())),

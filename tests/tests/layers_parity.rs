@@ -5,10 +5,13 @@ use nn::prelude::*;
 use tensor::Attention;
 use tests::{Fixture, assert_close};
 
+/// What a case computes from its float inputs.
+type Function = Box<dyn Fn(&[Var]) -> Var>;
+
 /// How a case computes its output from its float inputs, and the module whose state it loads.
 struct Case {
     module: Option<Box<dyn Module>>,
-    forward: Box<dyn Fn(&[Var]) -> Var>,
+    forward: Function,
 }
 
 /// A layer with one input.

@@ -26,7 +26,7 @@ fn sum<T: Float>(n: usize, f: impl Fn(usize) -> T) -> T {
     while width > 1 {
         width /= 2;
         for i in 0..width {
-            lanes[i] = lanes[i] + lanes[i + width];
+            lanes[i] += lanes[i + width];
         }
     }
     lanes[0]

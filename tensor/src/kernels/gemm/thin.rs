@@ -30,7 +30,7 @@ vectorised! {
         while width > 1 {
             width /= 2;
             for i in 0..width {
-                lanes[i] = lanes[i] + lanes[i + width];
+                lanes[i] += lanes[i + width];
             }
         }
         lanes[0]
