@@ -88,6 +88,7 @@ impl Layout {
         let fits = |lead: usize| self.shape.iter().zip(&to[lead..]).all(|(&have, &want)| have == want || have == 1);
         match missing {
             Some(lead) if fits(lead) => {
+                to.checked_numel()?;
                 let mut strides = Strides::from_elem(0, to.len());
                 for (d, (&size, &stride)) in self.shape.iter().zip(&self.strides).enumerate() {
                     strides[lead + d] = if size == to[lead + d] { stride } else { 0 };
@@ -115,7 +116,10 @@ impl Layout {
         }
         let mut view = self.clone();
         view.shape.inner_mut()[d] = len;
-        view.strides[d] *= step as isize;
+        // The stride of a single element is never used, and might not even fit.
+        if len > 1 {
+            view.strides[d] *= step as isize;
+        }
         // An empty view stays where it was, so that the offset of every layout is inside its storage.
         if view.shape.numel() > 0 {
             view.offset = (view.offset as isize + start as isize * self.strides[d]) as usize;

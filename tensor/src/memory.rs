@@ -37,7 +37,7 @@ pub struct Stats {
     pub live_bytes: usize,
     /// Buffers that tensors hold.
     pub live_buffers: usize,
-    /// The most that was ever live, as seen whenever memory came from the system.
+    /// The most that was ever live.
     pub peak_live_bytes: usize,
     /// Bytes kept for reuse.
     pub pooled_bytes: usize,

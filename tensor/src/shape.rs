@@ -308,6 +308,7 @@ impl ReshapeTarget {
             None if known == numel => {}
             _ => return fail(format!("{numel} elements do not fit {:?}", self.0.as_slice())),
         }
+        shape.checked_numel()?;
         Ok(shape)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::kernels::math::Math;
 use crate::kernels::parallel::{self, SharedMut};
-use crate::kernels::rows::{Rows, dot_of, max_of, rows_per_block, sum_of};
+use crate::kernels::rows::{LANES, Rows, max_of, rows_per_block, sum_of, sum_of_pairs};
 use crate::kernels::simd::vectorised;
 use crate::tensor::View;
 
@@ -36,12 +36,14 @@ vectorised! {
         (max, sum_of(x, |x| (x - max).exp::<S>()))
     }
 
-    fn sum<S, T: Math>(x: &[T]) -> T {
-        sum_of(x, |x| x)
+    /// The sum of `x - max` over a row.
+    fn depth<S, T: Math>(x: &[T], max: T) -> T {
+        sum_of(x, |x| x - max)
     }
 
-    fn dot<S, T: Math>(x: &[T], w: &[T]) -> T {
-        dot_of::<S, T>(x, w)
+    /// The sum of `w (x - max)` over a row.
+    fn depth_weighted<S, T: Math>(x: &[T], w: &[T], max: T) -> T {
+        sum_of_pairs::<T, LANES>(x, w, |sum, x, w| S::mul_add(x - max, w, sum))
     }
 
     /// `dx = scale * e^(x - max) - shift`.
@@ -73,16 +75,16 @@ pub(crate) fn forward<T: Math>(logits: View<T>, classes: usize, terms: &Terms<T>
             // SAFETY: each row belongs to one block.
             unsafe { saved.slice(2 * row, 2) }.copy_from_slice(&[max, sum_of_powers]);
             // Everything is measured from the greatest logit, so that large ones cost no digits.
-            let (max, log) = (max.to_f64(), sum_of_powers.to_f64().ln());
+            let log = sum_of_powers.to_f64().ln();
             *loss = match terms.targets[row] {
                 None => 0.0,
                 Some(class) => {
-                    let hit = terms.gain * terms.weight_of(class) * (log - (x[class].to_f64() - max));
+                    let hit = terms.gain * terms.weight_of(class) * (log - (x[class].to_f64() - max.to_f64()));
                     let rest = || match terms.weight {
-                        None => sum(x).to_f64(),
-                        Some(w) => dot(x, w).to_f64(),
+                        None => depth(x, max).to_f64(),
+                        Some(w) => depth_weighted(x, w, max).to_f64(),
                     };
-                    if terms.smooth == 0.0 { hit } else { hit + terms.smooth * ((log + max) * weights - rest()) }
+                    if terms.smooth == 0.0 { hit } else { hit + terms.smooth * (log * weights - rest()) }
                 }
             };
         }

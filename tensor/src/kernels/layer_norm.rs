@@ -1,45 +1,20 @@
 //! Layer normalisation, forward and backward, a row at a time.
 
 use crate::dtype::Float;
-use crate::kernels::parallel::{self, GRAIN, SharedMut};
+use crate::kernels::parallel::{self, SharedMut};
+use crate::kernels::rows::{LANES, rows_per_block, sum_of, sum_of_pairs};
 use crate::kernels::simd::vectorised;
 
-/// Independent partial sums of a row.
-const LANES: usize = 32;
 /// At least so many rows share a partial sum of the gradients of weight and bias.
 const ROWS: usize = 16;
-
-/// The sum of `f(i)` over `0..n`, in independent lanes.
-#[inline(always)]
-fn sum<T: Float>(n: usize, f: impl Fn(usize) -> T) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let whole = n / LANES * LANES;
-    for start in (0..whole).step_by(LANES) {
-        for (l, lane) in lanes.iter_mut().enumerate() {
-            *lane += f(start + l);
-        }
-    }
-    for (l, lane) in lanes.iter_mut().enumerate().take(n - whole) {
-        *lane += f(whole + l);
-    }
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-    }
-    lanes[0]
-}
 
 vectorised! {
     /// Normalises one row; returns its mean and the reciprocal of its standard deviation.
     fn forward_row<S, T: Float>(x: &[T], weight: Option<&[T]>, bias: Option<&[T]>, eps: T, y: &mut [T]) -> (T, T) {
-        let n = x.len();
-        let count = T::of(n as f64);
-        let mean = sum(n, |i| x[i]) / count;
+        let count = T::of(x.len() as f64);
+        let mean = sum_of(x, |x| x) / count;
         // The second pass takes the differences from the mean: no cancellation.
-        let variance = sum(n, |i| (x[i] - mean) * (x[i] - mean)) / count;
+        let variance = sum_of(x, |x| (x - mean) * (x - mean)) / count;
         let rstd = T::ONE / (variance + eps).sqrt();
         for (y, &x) in y.iter_mut().zip(x) {
             *y = (x - mean) * rstd;
@@ -55,16 +30,14 @@ vectorised! {
 
     /// The gradient of one row's input.
     fn backward_row<S, T: Float>(dy: &[T], x: &[T], weight: Option<&[T]>, mean: T, rstd: T, dx: &mut [T]) {
-        let n = x.len();
-        let count = T::of(n as f64);
+        let count = T::of(x.len() as f64);
         // dx serves as room for the gradient of the normalised row.
         match weight {
             Some(weight) => dx.iter_mut().zip(dy).zip(weight).for_each(|((g, &dy), &w)| *g = dy * w),
             None => dx.copy_from_slice(dy),
         }
-        let g = &*dx;
-        let mean_g = sum(n, |i| g[i]) / count;
-        let mean_gx = sum(n, |i| g[i] * (x[i] - mean)) * rstd / count;
+        let mean_g = sum_of(dx, |g| g) / count;
+        let mean_gx = sum_of_pairs::<T, LANES>(dx, x, |sum, g, x| S::mul_add(g, x - mean, sum)) * rstd / count;
         for (dx, &x) in dx.iter_mut().zip(x) {
             *dx = rstd * (*dx - mean_g - (x - mean) * rstd * mean_gx);
         }
@@ -99,7 +72,7 @@ pub(crate) fn forward<T: Float>(
     rstd: &mut [T],
 ) {
     let (mean, rstd) = (SharedMut::new(mean), SharedMut::new(rstd));
-    let rows = (GRAIN / width.max(1)).max(1);
+    let rows = rows_per_block(width);
     parallel::for_each_chunk(y, rows * width, |i, y| {
         let (first, count) = (i * rows, y.len() / width);
         // SAFETY: blocks of rows do not overlap.
@@ -123,7 +96,7 @@ pub(crate) struct Saved<'a, T> {
 
 /// The gradient of the input.
 pub(crate) fn backward_input<T: Float>(s: Saved<T>, width: usize, dx: &mut [T]) {
-    let rows = (GRAIN / width.max(1)).max(1);
+    let rows = rows_per_block(width);
     parallel::for_each_chunk(dx, rows * width, |i, dx| {
         for (r, dx) in dx.chunks_mut(width).enumerate() {
             let row = i * rows + r;
@@ -136,7 +109,7 @@ pub(crate) fn backward_input<T: Float>(s: Saved<T>, width: usize, dx: &mut [T]) 
 /// The gradients of weight and bias: rows are added up in blocks, the blocks in order and in double precision.
 pub(crate) fn backward_affine<T: Float>(s: Saved<T>, width: usize, dweight: &mut [T], dbias: &mut [T]) {
     let total = s.mean.len();
-    let rows = (GRAIN / width.max(1)).max(ROWS);
+    let rows = rows_per_block(width).max(ROWS);
     let mut partial = vec![T::ZERO; total.div_ceil(rows) * 2 * width];
     parallel::for_each_chunk(&mut partial, 2 * width, |block, sums| {
         let (dw, db) = sums.split_at_mut(width);

@@ -44,7 +44,7 @@ pub fn set_num_threads(n: usize) {
     THREADS.store(n, Ordering::Relaxed);
 }
 
-/// The workers that help the calling thread when `threads` are in use.
+/// The workers that help the calling thread when `threads` (at least two) are in use.
 fn pool(threads: usize) -> Arc<rayon::ThreadPool> {
     let mut slot = POOL.lock().unwrap_or_else(|e| e.into_inner());
     match &*slot {
@@ -75,7 +75,9 @@ pub(crate) fn for_each_block(blocks: usize, work: impl Fn(usize) + Sync) {
 
 /// [`for_each_block`] behind a trait object: compiled once, not for every kernel.
 fn run(blocks: usize, work: &(dyn Fn(usize) + Sync)) {
-    let threads = num_threads().min(blocks);
+    // Read once: another thread may change the number at any moment.
+    let available = num_threads();
+    let threads = available.min(blocks);
     if threads <= 1 || INSIDE.get() {
         return (0..blocks).for_each(work);
     }
@@ -96,7 +98,7 @@ fn run(blocks: usize, work: &(dyn Fn(usize) + Sync)) {
             INSIDE.set(false);
         }
     }
-    pool(num_threads()).in_place_scope(|scope| {
+    pool(available).in_place_scope(|scope| {
         for _ in 1..threads {
             scope.spawn(|_| take());
         }

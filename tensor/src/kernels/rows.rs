@@ -69,7 +69,7 @@ pub(crate) fn rows_per_block(len: usize) -> usize {
     (GRAIN / len.max(1)).max(1)
 }
 
-/// Independent lanes of a row's fold: twice the widest register of f32.
+/// Independent lanes of a row's fold (a power of 2): twice the widest register of f32.
 pub(crate) const LANES: usize = 32;
 
 /// The sum of `f(x)` over a row, in lanes.
@@ -83,15 +83,21 @@ pub(crate) fn sum_of<T: Float>(x: &[T], f: impl Fn(T) -> T) -> T {
 /// The sum of `x[i] * y[i]` over a row, in lanes.
 #[inline(always)]
 pub(crate) fn dot_of<S: Simd, T: Float>(x: &[T], y: &[T]) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    sum_of_pairs::<T, LANES>(x, y, |sum, x, y| S::mul_add(x, y, sum))
+}
+
+/// The sum over two rows side by side, in `N` lanes: `add(sum, x, y)` adds what a pair of elements gives.
+#[inline(always)]
+pub(crate) fn sum_of_pairs<T: Float, const N: usize>(x: &[T], y: &[T], add: impl Fn(T, T, T) -> T) -> T {
+    let mut lanes = [T::ZERO; N];
+    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<N>(), y.as_chunks::<N>());
     for (x, y) in xs.iter().zip(ys) {
-        for l in 0..LANES {
-            lanes[l] = S::mul_add(x[l], y[l], lanes[l]);
+        for l in 0..N {
+            lanes[l] = add(lanes[l], x[l], y[l]);
         }
     }
     for ((lane, &x), &y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
-        *lane = S::mul_add(x, y, *lane);
+        *lane = add(*lane, x, y);
     }
     merge(lanes, |a, b| a + b)
 }
@@ -119,8 +125,8 @@ fn fold<T: Float>(x: &[T], start: T, step: impl Fn(T, T) -> T, combine: impl Fn(
 }
 
 #[inline(always)]
-fn merge<T: Float>(mut lanes: [T; LANES], combine: impl Fn(T, T) -> T) -> T {
-    let mut width = LANES;
+fn merge<T: Float, const N: usize>(mut lanes: [T; N], combine: impl Fn(T, T) -> T) -> T {
+    let mut width = N;
     while width > 1 {
         width /= 2;
         for l in 0..width {

@@ -25,7 +25,7 @@ vectorised! {
     }
 }
 
-/// The larger step makes the shorter pieces: all of the run only if both operands are contiguous in it.
+/// How much of a run of `len` elements is taken at once: all of it only if every operand is contiguous in it.
 fn piece_len(steps: &[isize], len: usize) -> usize {
     if steps.iter().all(|&s| s == 1) { len } else { PIECE }
 }

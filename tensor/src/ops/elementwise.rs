@@ -4,7 +4,7 @@ use crate::dtype::{Number, dispatch};
 use crate::kernels::map::{self, Map};
 use crate::kernels::math::Math;
 use crate::kernels::simd::Simd;
-use crate::{DType, Element, Tensor};
+use crate::{DType, Element, Error, Tensor};
 
 impl Tensor {
     /// `f` of each element, in this tensor's float type (integers and bools are converted to f32 first).
@@ -220,14 +220,24 @@ impl Tensor {
 
     /// Elements below `min` become `min`, elements above `max` become `max`; NaN stays NaN.
     ///
+    /// # Panics
+    /// For bool, or if the tensor holds integers and a bound is a fraction.
+    ///
     /// ```
     /// use tensor::Tensor;
     /// assert_eq!(Tensor::from([-1.0, 0.5, 2.0]).clamp(Some(0.0), Some(1.0)).to_vec::<f64>(), [0.0, 0.5, 1.0]);
     /// ```
     #[track_caller]
     pub fn clamp(&self, min: Option<f64>, max: Option<f64>) -> Tensor {
+        // A bound beyond the range of the dtype is the end of that range.
         fn bound<T: Number>(given: Option<f64>, default: T) -> T {
-            given.map_or(default, T::from_f64)
+            given.map_or(default, |x| T::from_f64(x.clamp(T::LOWEST.to_f64(), T::HIGHEST.to_f64())))
+        }
+        if let Some(x) = [min, max].into_iter().flatten().find(|x| x.is_finite() && x.fract() != 0.0)
+            && !self.dtype().is_floating_point()
+        {
+            let what = format!("bound {x} does not fit dtype {}; convert the tensor with to_dtype first", self.dtype());
+            panic!("{}", Error::dtype("clamp", what));
         }
         dispatch!(number self.dtype(), "clamp", T => {
             let f = Clamp::<T>(bound(min, T::LOWEST), bound(max, T::HIGHEST));

@@ -200,13 +200,13 @@ impl Tensor {
     /// The lower triangle of the last two dimensions, up to diagonal `k`; zero above.
     #[track_caller]
     pub fn tril(&self, k: isize) -> Tensor {
-        self.triangle("tril", |row, column| column <= row + k)
+        self.triangle("tril", |row, column| column <= row.saturating_add(k))
     }
 
     /// The upper triangle of the last two dimensions, from diagonal `k` on; zero below.
     #[track_caller]
     pub fn triu(&self, k: isize) -> Tensor {
-        self.triangle("triu", |row, column| column >= row + k)
+        self.triangle("triu", |row, column| column >= row.saturating_add(k))
     }
 
     #[track_caller]

@@ -203,7 +203,10 @@ impl Tensor {
         self.sum_dim(dims, true).reshape(shape)
     }
 
-    /// The sum of the squares of all elements in double precision: the square of the Euclidean norm.
+    /// The sum of the squares of all elements: the square of the Euclidean norm.
+    ///
+    /// # Numerics
+    /// Short blocks are added up in the tensor's dtype, the blocks in double precision.
     ///
     /// # Panics
     /// For integers and bools.

@@ -244,8 +244,10 @@ impl Tensor {
         view.shape.inner_mut()[d] = (n - size) / step + 1;
         view.shape.inner_mut().push(size);
         let stride = view.strides[d];
-        view.strides[d] = stride * step as isize;
+        view.strides[d] = stride.wrapping_mul(step as isize);
         view.strides.push(stride);
+        // Windows overlap, so there may be more elements than memory could hold.
+        view.shape.checked_numel().or_panic();
         self.with_layout(view)
     }
 

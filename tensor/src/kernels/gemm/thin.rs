@@ -3,37 +3,20 @@
 use super::{Add, Matrix, Size, start};
 use crate::dtype::Float;
 use crate::kernels::parallel::{self, SharedMut};
+use crate::kernels::rows::sum_of_pairs;
 use crate::kernels::simd::vectorised;
 
 /// From so many rows on the packed path is faster.
 pub(super) const ROWS: usize = 4;
 /// Columns of C that one block computes.
 const COLUMNS: usize = 256;
-/// Independent partial sums of a dot product.
+/// Independent partial sums of a dot product: four of the widest registers of f32.
 const LANES: usize = 64;
 
 vectorised! {
     /// `sum x[i] * y[i]`.
     fn dot<S, T: Float>(x: &[T], y: &[T]) -> T {
-        let mut lanes = [T::ZERO; LANES];
-        let (xs, x_rest) = x.as_chunks::<LANES>();
-        let (ys, y_rest) = y.as_chunks::<LANES>();
-        for (x, y) in xs.iter().zip(ys) {
-            for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
-                *lane = S::mul_add(x, y, *lane);
-            }
-        }
-        for ((lane, &x), &y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
-            *lane = S::mul_add(x, y, *lane);
-        }
-        let mut width = LANES;
-        while width > 1 {
-            width /= 2;
-            for i in 0..width {
-                lanes[i] += lanes[i + width];
-            }
-        }
-        lanes[0]
+        sum_of_pairs::<T, LANES>(x, y, |sum, x, y| S::mul_add(x, y, sum))
     }
 
     /// `y += a * x`.
@@ -49,17 +32,19 @@ pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>
     // A has few elements; its rows are brought into order once.
     let rows: Vec<T> = (0..m * k).map(|ip| a.data[a.at(ip / k, ip % k)]).collect();
     let out = SharedMut::new(c);
+    // Rows of B are added up where they are contiguous, unless there is but one column: a single dot product is faster.
+    let by_rows = b.column == 1 && n > 1;
     let work = |block: usize| {
         let j = block * COLUMNS;
         let width = COLUMNS.min(n - j);
-        let mut column = vec![T::ZERO; if b.row == 1 || b.column == 1 { 0 } else { k }];
+        let mut column = vec![T::ZERO; if b.row == 1 || by_rows { 0 } else { k }];
         for i in 0..m {
             // SAFETY: columns j .. j + width of the output belong to this block alone.
             let c = unsafe { out.slice(i * n + j, width) };
             let add = if let Add::Bias(bias) = add { Add::Bias(&bias[j..j + width]) } else { add };
             start(add, width, c);
         }
-        if b.column == 1 {
+        if by_rows {
             for p in 0..k {
                 let at = b.at(p, j);
                 for i in 0..m {

@@ -49,6 +49,9 @@ impl Tensor {
     /// ```text
     /// dx = rstd (g - mean(g) - h mean(g h)),   dweight = sum over rows of dy h,   dbias = sum over rows of dy
     /// ```
+    ///
+    /// # Panics
+    /// If the shapes or dtypes do not fit, or the dtype is not floating.
     #[track_caller]
     pub fn layer_norm_backward(
         dy: &Tensor,
@@ -60,8 +63,15 @@ impl Tensor {
         need: [bool; 3],
     ) -> [Option<Tensor>; 3] {
         let lead = x.check_norm("layer_norm_backward", norm_dims, &[("weight", weight)]);
+        if dy.shape() != x.shape() || mean.dims() != &x.dims()[..lead] || rstd.dims() != mean.dims() {
+            let shapes: [(&str, &[usize]); 4] =
+                [("dy", dy.dims()), ("x", x.dims()), ("mean", mean.dims()), ("rstd", rstd.dims())];
+            let what = "the gradient or what was saved does not fit the input";
+            panic!("{}", Error::shape("layer_norm_backward", what, &shapes, "[lead.., norm..] and [lead..]"));
+        }
         let norm = &x.dims()[lead..];
         let width = norm.iter().product();
+        let (mean, rstd) = (mean.contiguous(), rstd.contiguous());
         let (dy, x) = (dy.contiguous(), x.contiguous());
         let weight = weight.map(Tensor::contiguous);
         dispatch!(float x.dtype(), "layer_norm_backward", T => {
@@ -69,8 +79,8 @@ impl Tensor {
                 dy: read::<T>(&dy),
                 x: read::<T>(&x),
                 weight: weight.as_ref().map(read::<T>),
-                mean: read::<T>(mean),
-                rstd: read::<T>(rstd),
+                mean: read::<T>(&mean),
+                rstd: read::<T>(&rstd),
             };
             let dx = need[0].then(|| {
                 Tensor::build::<T>(x.shape(), |dx| layer_norm::backward_input(saved, width, dx))
