@@ -257,8 +257,10 @@ fn step(name: &'static str, outputs: usize, inputs: &[&Var], pullback: Rc<dyn Pu
     let edges: SmallVec<[Edge; 2]> = inputs
         .iter()
         .map(|input| {
-            let value = input.tensor();
-            Edge { target: input.0.origin.borrow().clone(), shape: Shape::from(value.dims()), dtype: value.dtype() }
+            let (value, origin) = (input.tensor(), input.0.origin.borrow());
+            // What needs no gradient now gets none later either: nothing was kept for it.
+            let target = if origin.requires_grad() { origin.clone() } else { Origin::Constant };
+            Edge { target, shape: Shape::from(value.dims()), dtype: value.dtype() }
         })
         .collect();
     Rc::new(Step {

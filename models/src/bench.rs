@@ -1,4 +1,4 @@
-//! Measurements: a training step and the cost of small operations, as `shared/bench/pytorch_gpt.py` measures them.
+//! Measurements: a training step and the cost of small operations.
 
 use std::time::{Duration, Instant};
 

@@ -52,7 +52,7 @@ impl Style {
         let (low, high) = magnitudes.fold((f64::INFINITY, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
         let spread = high / low > 1000.0;
         let scientific =
-            t.dtype().is_floating_point() && high > 0.0 && (high > 1e8 || (!whole && (spread || low < 1e-4)));
+            t.dtype().is_floating_point() && high > 0.0 && (high > 1e8 || spread || (!whole && low < 1e-4));
         let mut style = Style { dtype: t.dtype(), whole, scientific, width: 0 };
         style.width = (0..values.len()).map(|i| style.write_one(&shown, i, values[i]).len()).max().unwrap_or(0);
         style
@@ -146,6 +146,7 @@ mod tests {
         assert_eq!(t.to_string(), expected);
         assert_eq!(Tensor::from([1.0, 2.0]).to_string(), "tensor([1., 2.], shape=[2], dtype=f64)");
         assert_eq!(Tensor::from([1e-6, 1.0]).to_string(), "tensor([1.0000e-06, 1.0000e+00], shape=[2], dtype=f64)");
+        assert_eq!(Tensor::from([1.0, 2e3]).to_string(), "tensor([1.0000e+00, 2.0000e+03], shape=[2], dtype=f64)");
         assert_eq!(Tensor::from([f64::NAN, 1.0]).to_string(), "tensor([nan,  1.], shape=[2], dtype=f64)");
     }
 

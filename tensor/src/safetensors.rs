@@ -202,6 +202,11 @@ mod tests {
         let mut huge = good.clone();
         huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
         assert!(from_bytes(&huge).is_err());
+        // Offsets near the end of the number range: their sum with the header's length overflows.
+        let far = format!(r#"{{"x":{{"dtype":"U8","shape":[{0}],"data_offsets":[0,{0}]}}}}"#, u64::MAX - 3);
+        let mut wrapping = (far.len() as u64).to_le_bytes().to_vec();
+        wrapping.extend(far.as_bytes());
+        assert!(from_bytes(&wrapping).is_err());
         let header = br#"{"x":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}"#;
         let mut other = (header.len() as u64).to_le_bytes().to_vec();
         other.extend(header);

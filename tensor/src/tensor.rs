@@ -38,6 +38,14 @@ pub(crate) struct View<'a, T> {
     pub(crate) layout: &'a Layout,
 }
 
+impl<'a, T> View<'a, T> {
+    /// The elements in row-major order, if they lie that way.
+    #[inline]
+    pub(crate) fn as_slice(&self) -> Option<&'a [T]> {
+        self.layout.is_contiguous().then(|| &self.data[self.layout.offset..][..self.layout.shape.numel()])
+    }
+}
+
 impl Tensor {
     // Making tensors ------------------------------------------------------------------------------------------------
 
@@ -131,8 +139,7 @@ impl Tensor {
     /// If `T` is not the tensor's dtype.
     #[inline]
     pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
-        let data = self.storage.as_slice::<T>();
-        self.is_contiguous().then(|| &data[self.layout.offset..][..self.numel()])
+        self.view::<T>().as_slice()
     }
 
     /// The elements in row-major order.

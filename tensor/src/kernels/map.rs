@@ -42,6 +42,9 @@ pub(crate) fn map<T: Element, U: Element, F: Map<T, U>>(f: F, x: View<T>, out: &
 /// Calls `run` with the stretches of `x` in row-major order, made contiguous, and the places for their results. Compiled
 /// once per pair of types, not for every function.
 fn map_runs<T: Element, U: Element>(x: View<T>, out: &mut [U], run: &(dyn Fn(&[T], &mut [U]) + Sync)) {
+    if let Some(x) = x.as_slice() {
+        return parallel::for_each_chunk(out, GRAIN, |i, out| run(&x[i * GRAIN..][..out.len()], out));
+    }
     let walk = Walk::new([x.layout]);
     parallel::for_each_chunk(out, GRAIN, |i, out| {
         let first = i * GRAIN;

@@ -85,7 +85,7 @@ impl Simd for Fused {
 ///
 /// The first type parameter stands for the level (`S::mul_add`); callers do not see it. Type parameters take one bound.
 ///
-/// ```ignore
+/// ```text
 /// vectorised! {
 ///     /// `y += a * x`.
 ///     pub(crate) fn axpy<S, T: Float>(a: T, x: &[T], y: &mut [T]) {

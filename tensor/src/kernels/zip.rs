@@ -40,6 +40,12 @@ type ZipRun<'a, T, U> = &'a (dyn Fn(&[T], &[T], &mut [U]) + Sync);
 
 /// Calls `run` with stretches of both operands in row-major order, made contiguous, and the places for their results.
 fn zip_runs<T: Element, U: Element>(a: View<T>, b: View<T>, out: &mut [U], run: ZipRun<T, U>) {
+    if let (Some(a), Some(b)) = (a.as_slice(), b.as_slice()) {
+        return parallel::for_each_chunk(out, GRAIN, |i, out| {
+            let range = i * GRAIN..i * GRAIN + out.len();
+            run(&a[range.clone()], &b[range], out);
+        });
+    }
     let walk = Walk::new([a.layout, b.layout]);
     let (_, steps) = walk.inner();
     parallel::for_each_chunk(out, GRAIN, |i, out| {
@@ -63,6 +69,12 @@ pub(crate) fn zip_in_place<T: Element, F: Zip<T, T>>(f: F, a: &mut [T], b: View<
 
 /// As [`zip_runs`], with the result in the place of the first operand.
 fn zip_runs_in_place<T: Element>(a: &mut [T], b: View<T>, run: &(dyn Fn(&mut [T], &[T]) + Sync)) {
+    if let Some(b) = b.as_slice() {
+        return parallel::for_each_chunk(a, GRAIN, |i, a| {
+            let len = a.len();
+            run(a, &b[i * GRAIN..][..len]);
+        });
+    }
     let walk = Walk::new([b.layout]);
     let (_, steps) = walk.inner();
     parallel::for_each_chunk(a, GRAIN, |i, a| {

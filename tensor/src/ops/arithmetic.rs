@@ -97,6 +97,9 @@ macro_rules! number_operations {
         pub fn $name(&self, other: &Tensor) -> Tensor {
             let dtype = self.dtype().promote(other.dtype());
             if dtype == DType::Bool {
+                if stringify!($name) == "sub" {
+                    panic!("{}", Error::dtype("sub", "not defined for bool; use logical_xor"));
+                }
                 return self.to_dtype(DType::U8).$name(&other.to_dtype(DType::U8)).to_dtype(DType::Bool);
             }
             dispatch!(number dtype, stringify!($name), T => {
@@ -124,6 +127,9 @@ number_operations! {
     /// ```
     add: Add;
     /// `a - b`, broadcast.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast, or both operands are bool.
     sub: Sub;
     /// `a * b`, element by element, broadcast.
     mul: Mul;

@@ -34,7 +34,8 @@ macro_rules! comparisons {
 
         $(#[$doc])*
         ///
-        /// The right side is one number for all elements; the comparison is made in double precision.
+        /// The right side is one number for all elements, rounded to this tensor's dtype if that is floating, as in PyTorch.
+        /// Integers are compared in double precision.
         #[track_caller]
         pub fn $scalar(&self, scalar: f64) -> Tensor {
             #[derive(Clone, Copy)]
@@ -47,8 +48,11 @@ macro_rules! comparisons {
                 }
             }
             let x = self.to_dtype(comparable(self.dtype()));
-            dispatch!(wide x.dtype(), T =>
-                Tensor::build::<bool>(x.shape(), |out| map::map(F(scalar), x.view::<T>(), out)))
+            dispatch!(wide x.dtype(), T => {
+                let rounded = <T as Element>::from_f64(scalar).to_f64();
+                let f = F(if T::DTYPE.is_floating_point() { rounded } else { scalar });
+                Tensor::build::<bool>(x.shape(), |out| map::map(f, x.view::<T>(), out))
+            })
         }
     )*}};
 }
@@ -148,5 +152,18 @@ impl Tensor {
 pub(crate) fn require_bool(op: &str, what: &str, t: &Tensor) {
     if t.dtype() != DType::Bool {
         panic!("{}", Error::dtype(op, format!("the {what} must be bool, got {}", t.dtype())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_rounded_to_a_float_dtype_and_not_to_an_integer() {
+        assert_eq!(Tensor::from([0.1f32, 0.2]).eq_scalar(0.1).to_vec::<bool>(), [true, false]);
+        assert_eq!(Tensor::from([0.1f32]).gt_scalar(0.1).to_vec::<bool>(), [false]);
+        assert_eq!(Tensor::from([0i64, 1]).lt_scalar(0.5).to_vec::<bool>(), [true, false]);
+        assert_eq!(Tensor::from([f64::NAN]).ne_scalar(f64::NAN).to_vec::<bool>(), [true]);
     }
 }

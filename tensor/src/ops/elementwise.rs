@@ -255,3 +255,16 @@ impl Tensor {
         self.to_dtype(DType::Bool)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_beyond_an_integer_type_are_the_ends_of_its_range() {
+        let x = Tensor::from([0u8, 7, 255]);
+        assert_eq!(x.clamp(Some(-1.0), Some(1000.0)).to_vec::<u8>(), [0, 7, 255]);
+        assert_eq!(x.clamp(Some(5.0), Some(f64::INFINITY)).to_vec::<u8>(), [5, 7, 255]);
+        assert!(Tensor::from([f32::NAN]).clamp(Some(0.0), Some(1.0)).isnan().item::<bool>());
+    }
+}

@@ -65,7 +65,7 @@ impl Tensor {
     /// threads. Integers wrap.
     ///
     /// # Panics
-    /// If the shapes do not fit; [`try_matmul`](Tensor::try_matmul) returns an error instead. For bool.
+    /// If the shapes do not fit or both operands are bool; [`try_matmul`](Tensor::try_matmul) returns an error instead.
     ///
     /// ```
     /// use tensor::Tensor;
@@ -82,11 +82,14 @@ impl Tensor {
     /// [`matmul`](Tensor::matmul), with an error instead of a panic when the shapes do not fit.
     ///
     /// # Errors
-    /// If an operand is a scalar, the inner dimensions differ, or the batch dimensions do not broadcast.
-    #[track_caller]
+    /// If an operand is a scalar, the inner dimensions differ, the batch dimensions do not broadcast, or both operands are
+    /// bool.
     pub fn try_matmul(&self, other: &Tensor) -> Result<Tensor> {
         let shape = matmul_shape(self.dims(), other.dims())?;
         let dtype = self.dtype().promote(other.dtype());
+        if dtype == DType::Bool {
+            return Err(Error::dtype("matmul", "not defined for bool; convert with to_dtype first"));
+        }
         let (a, b) = (self.to_dtype(dtype), other.to_dtype(dtype));
         let (mut a_layout, mut b_layout) = (a.layout().clone(), b.layout().clone());
         if a_layout.shape.len() == 1 {

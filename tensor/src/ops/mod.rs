@@ -1,4 +1,4 @@
-//! The public methods of [`Tensor`](crate::Tensor): shapes, dtypes and errors. The arithmetic is in `kernels`.
+//! The public methods of the tensor: shapes, dtypes and errors. The arithmetic is in `kernels`.
 
 pub(crate) mod arithmetic;
 mod compare;

@@ -5,10 +5,11 @@ use crate::kernels::simd::Level;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-/// `acc[i][j] = sum over p of a[p][i] * b[p][j]`, written row-major to `acc` (`mr x nr`).
+/// `acc[i][j] = sum over p of a[p][i] * b[p][j]`: `mr` rows of `nr`, which lie `stride` apart in `acc`; with `load` the sums
+/// are added to what `acc` holds.
 ///
 /// # Safety
-/// `a` must have `k * mr` elements, `b` `k * nr`, `acc` `mr * nr`, and the CPU the kernel's instructions.
+/// `a` must have `k * mr` elements, `b` `k * nr`, `acc` `(mr - 1) * stride + nr`, and the CPU the kernel's instructions.
 pub(crate) type Routine<T> = unsafe fn(k: usize, a: *const T, b: *const T, acc: *mut T, stride: usize, load: bool);
 
 /// A micro-kernel and the sizes of its block.
@@ -43,7 +44,7 @@ macro_rules! micro {
     ($t:ty: $($level:ident($features:literal) $name:ident, $vector:ty, $lanes:literal, $mr:literal,
         $zero:ident, $load:ident, $store:ident, $set:ident, $fma:ident;)*) => {
         $(
-            /// See [`Routine`]; `acc` has rows `stride` apart, and with `load` the sums are added to what it holds.
+            /// See [`Routine`].
             #[target_feature(enable = $features)]
             unsafe fn $name(k: usize, a: *const $t, b: *const $t, acc: *mut $t, stride: usize, load: bool) {
                 const MR: usize = $mr;

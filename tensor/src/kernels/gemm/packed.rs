@@ -1,4 +1,4 @@
-//! The packed path: panels of A and B in the order in which the micro-kernel reads them.
+//! The packed path: blocks of A and B are packed into panels, and tasks of C multiply them.
 
 use super::micro::Kernel;
 use super::pack::pack_panel;

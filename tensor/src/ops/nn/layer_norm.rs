@@ -123,3 +123,41 @@ impl Tensor {
 fn read<T: Element>(t: &Tensor) -> &[T] {
     t.as_slice::<T>().expect("made contiguous")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DType, Generator};
+
+    /// Rows that do and do not fill the lanes of the kernel, against the composition of plain operations.
+    #[test]
+    fn value_and_gradients_are_those_of_the_plain_composition() {
+        let mut g = Generator::new(4);
+        for (rows, width) in [(3, 1), (4, 7), (5, 32), (2, 67), (40, 300), (0, 5)] {
+            let mut rand = |shape: &[usize]| Tensor::randn_with(shape, DType::F64, &mut g);
+            let (x, dy, w, b) = (rand(&[rows, width]), rand(&[rows, width]), rand(&[width]), rand(&[width]));
+            let (y, mean, rstd) = x.layer_norm(1, Some(&w), Some(&b), 1e-5);
+            let h = (&x - &x.mean_dim(1, true)) / &(x.var_dim(1, 0.0, true) + 1e-5).sqrt();
+            let [dx, dw, db] = Tensor::layer_norm_backward(&dy, &x, &mean, &rstd, 1, Some(&w), [true; 3]);
+            let dh = &dy * &w;
+            let inner = &dh - &dh.mean_dim(1, true) - &h * &(&dh * &h).mean_dim(1, true);
+            let expected =
+                [&h * &w + &b, inner * &rstd.unsqueeze(1), (&dy * &h).sum_dim(0, false), dy.sum_dim(0, false)];
+            for (name, (got, want)) in ["y", "dx", "dw", "db"].iter().zip([Some(y), dx, dw, db].iter().zip(&expected)) {
+                assert!(
+                    got.as_ref().expect("asked for").allclose(want, 1e-9, 1e-9),
+                    "{name} of {rows} rows of {width}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_gradient_that_does_not_fit_is_refused() {
+        let x = Tensor::zeros([2, 3], DType::F32);
+        let (_, mean, rstd) = x.layer_norm(1, None, None, 1e-5);
+        let wrong = Tensor::zeros([3, 3], DType::F32);
+        let call = || Tensor::layer_norm_backward(&wrong, &x, &mean, &rstd, 1, None, [true; 3]);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err());
+    }
+}
