@@ -57,7 +57,8 @@ impl Var {
     /// [`Var::backward`] with options.
     ///
     /// # Panics
-    /// As [`Var::backward`], and when `gradient` has another shape, or one of `inputs` does not require a gradient.
+    /// As [`Var::backward`], and when `gradient` has another shape, `inputs` is an empty list, or one of them does not
+    /// require a gradient.
     ///
     /// ```
     /// use autograd::{BackwardOptions, Var};
@@ -86,11 +87,12 @@ impl Var {
 /// Only what the inputs need is computed. `None` stands for an input on which the outputs do not depend.
 ///
 /// # Panics
-/// When an output or input does not require a gradient, an output without a given gradient is no scalar, or an earlier
-/// pass freed a part of the graph.
+/// When there is no input, an output or input does not require a gradient, an output without a given gradient is no
+/// scalar, or an earlier pass freed a part of the graph.
 ///
 /// # Differs
-/// There is no `allow_unused`: the `Option` says it.
+/// There is no `allow_unused`: the `Option` says it. The slots of [`Var::retain_grad`] stay as they are; PyTorch fills
+/// them here too.
 ///
 /// ```
 /// use autograd::{GradOptions, Var, grad};
@@ -168,6 +170,7 @@ struct Wanted {
 impl Wanted {
     #[track_caller]
     fn new(caller: &str, outputs: &[&Var], inputs: &[&Var]) -> Wanted {
+        assert!(!inputs.is_empty(), "{caller}: the list of inputs is empty");
         let inputs: Vec<(u64, u32)> = inputs
             .iter()
             .enumerate()
@@ -180,7 +183,7 @@ impl Wanted {
             .collect();
         let mut needed: HashSet<u64> = inputs.iter().map(|&(seq, _)| seq).collect();
         // Nothing older than the oldest input can lead to one, so the search stops there.
-        let oldest = needed.iter().copied().min().unwrap_or(u64::MAX);
+        let oldest = needed.iter().copied().min().expect("there is an input");
         let mut reached: BTreeMap<u64, Rc<Step>> = BTreeMap::new();
         let mut stack: Vec<Rc<Step>> = Vec::new();
         let mut reach = |origin: &Origin, stack: &mut Vec<Rc<Step>>| {

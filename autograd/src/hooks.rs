@@ -29,12 +29,24 @@ impl Hooks {
     }
 
     /// Passes a gradient through all hooks. The list is copied first, because a hook may register or remove hooks.
+    #[track_caller]
     pub fn run(&self, grad: Var) -> Var {
         if self.0.borrow().is_empty() {
             return grad;
         }
         let hooks: Vec<HookFn> = self.0.borrow().iter().map(|(_, f)| f.clone()).collect();
-        hooks.into_iter().fold(grad, |grad, hook| hook(&grad).unwrap_or(grad))
+        hooks.into_iter().fold(grad, |grad, hook| {
+            let Some(new) = hook(&grad) else { return grad };
+            assert!(
+                new.shape() == grad.shape() && new.dtype() == grad.dtype(),
+                "backward: a hook gave a gradient of {} {} for one of {} {}",
+                new.dtype(),
+                new.shape(),
+                grad.dtype(),
+                grad.shape()
+            );
+            new
+        })
     }
 }
 
@@ -74,7 +86,8 @@ impl Var {
     /// it returns, if anything, takes the gradient's place.
     ///
     /// # Panics
-    /// When this value does not require a gradient.
+    /// When this value does not require a gradient. The backward pass panics when `hook` returns another shape or
+    /// dtype.
     ///
     /// ```
     /// use autograd::Var;

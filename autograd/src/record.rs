@@ -56,7 +56,7 @@ impl Var {
     ///
     /// ```
     /// use autograd::Var;
-    /// use tensor::{Shape, Tensor};
+    /// use tensor::Tensor;
     /// fn cube(x: &Var) -> Var {
     ///     let value = x.value().powf(3.0);
     ///     let kept = x.keep();
@@ -95,7 +95,7 @@ impl Var {
     ///
     /// ```
     /// use autograd::Var;
-    /// use tensor::{Shape, Tensor};
+    /// use tensor::Tensor;
     /// fn mul(a: &Var, b: &Var) -> Var {
     ///     let value = &a.value() * &b.value();
     ///     let (x, y) = (a.keep_for(&[b]), b.keep_for(&[a]));
@@ -135,7 +135,7 @@ impl Var {
     ///
     /// ```
     /// use autograd::Var;
-    /// use tensor::{Shape, Tensor};
+    /// use tensor::Tensor;
     /// fn exp(x: &Var) -> Var {
     ///     Var::record_output("my_exp", x.value().exp(), [x], |y, dy, _| [Some(dy * y)])
     /// }
@@ -175,7 +175,7 @@ impl Var {
     ///
     /// ```
     /// use autograd::Var;
-    /// use tensor::{Shape, Tensor};
+    /// use tensor::Tensor;
     /// let x = Var::new(Tensor::from([3.0])).requires_grad_(true);
     /// let (t, kept) = (x.value(), x.keep());
     /// let both = Var::record_many("square_and_double", vec![&t * &t, &t * 2.0], [&x], move |dys, _| {
@@ -230,7 +230,7 @@ impl Var {
     ///
     /// ```should_panic
     /// use autograd::Var;
-    /// use tensor::{Shape, Tensor};
+    /// use tensor::Tensor;
     /// let x = Var::new(Tensor::from([3.0])).requires_grad_(true);
     /// Var::record_refusing("lgamma", x.value(), [&x]).backward(); // lgamma has no derivative here
     /// ```

@@ -37,6 +37,9 @@ pub fn reference_vjp(
     need: Need<'_>,
 ) -> Vec<Option<Var>> {
     assert!(is_grad_enabled(), "reference_vjp: recording is off");
+    if !(0..inputs.len()).any(|i| need.is(i)) {
+        return vec![None; inputs.len()];
+    }
     // An alias is a step of its own, so that the inner pass stops at it and tells apart two inputs that are one value.
     let aliases: Vec<Var> =
         inputs.iter().map(|input| Var::record_unary("alias", input.value(), input, |dy| dy.clone())).collect();

@@ -43,6 +43,41 @@ fn a_frozen_weight_or_a_batch_costs_nothing() {
 }
 
 #[test]
+fn a_weight_that_thaws_after_the_forward_pass_gets_no_gradient() {
+    let (x, w) = (leaf(&[1.0, 2.0]), leaf(&[3.0, 4.0]));
+    w.requires_grad_(false);
+    let y = (&x * &w).sum();
+    w.requires_grad_(true);
+    y.backward();
+    assert!(w.grad().is_none());
+    assert_eq!(gradient(&x), [3.0, 4.0]);
+}
+
+#[test]
+fn a_bias_alone_has_second_derivatives_too() {
+    let (x, b) = (Var::new(Tensor::from([[1.0, 2.0, 4.0]])), leaf(&[1.0, 2.0, 3.0]));
+    let y = x.layer_norm(1, None, Some(&b), 1e-5);
+    let create = GradOptions { create_graph: true, ..Default::default() };
+    let db = grad(&[&y.sum()], &[&b], create)[0].clone().unwrap();
+    assert_eq!(db.to_vec::<f64>(), [1.0, 1.0, 1.0]);
+}
+
+#[test]
+#[should_panic(expected = "a hook gave a gradient of f64 [3] for one of f64 [2]")]
+fn a_hook_keeps_the_shape() {
+    let x = leaf(&[1.0, 2.0]);
+    x.register_hook(|_| Some(Var::new(Tensor::from([1.0, 2.0, 3.0]))));
+    x.sum().backward();
+}
+
+#[test]
+#[should_panic(expected = "backward: the list of inputs is empty")]
+fn an_empty_list_of_inputs_is_refused() {
+    let x = leaf(&[1.0]);
+    (&x * &x).backward_with(BackwardOptions { inputs: Some(Vec::new()), ..Default::default() });
+}
+
+#[test]
 fn only_what_the_wanted_inputs_need_is_computed() {
     let counts = Rc::new([Cell::new(0), Cell::new(0)]);
     let (a, b, c) = (leaf(&[2.0]), leaf(&[3.0]), leaf(&[4.0]));

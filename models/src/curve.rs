@@ -50,7 +50,8 @@ impl Curve {
         csv
     }
 
-    /// The picture: training loss (averaged over neighbouring steps in a long run) and validation loss against the step.
+    /// The picture: training loss (averaged over neighbouring steps in a long run) and validation loss against the
+    /// step.
     ///
     /// # Errors
     /// When the drawing library refuses, which no finite curve provokes.

@@ -9,7 +9,8 @@ use crate::Gpt;
 /// How the next token is chosen from its logits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// Logits are divided by it: below 1 prefers likely tokens, above 1 evens them out; 0 takes the likeliest (default 1).
+    /// Logits are divided by it: below 1 prefers likely tokens, above 1 evens them out; 0 takes the likeliest
+    /// (default 1).
     pub temperature: f64,
     /// Choose among this many likeliest tokens only (default: all).
     pub top_k: Option<usize>,
@@ -85,7 +86,7 @@ impl<'a> Generation<'a> {
     /// Sets the model to evaluation mode and begins after `prompt`.
     ///
     /// # Panics
-    /// When `prompt` is empty or has an id outside the vocabulary.
+    /// When `prompt` is empty; the first token panics when the prompt has an id outside the vocabulary.
     #[track_caller]
     pub fn new(model: &'a Gpt, prompt: &[i64], sampling: Sampling, seed: u64) -> Generation<'a> {
         assert!(!prompt.is_empty(), "generate: the model needs at least one token to begin with");

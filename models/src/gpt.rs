@@ -36,7 +36,8 @@ pub struct GptConfig {
     pub heads: usize,
     /// Numbers per token between the blocks.
     pub width: usize,
-    /// Probability that a number is dropped in training: after the embeddings, in the attention and before each residual.
+    /// Probability that a number is dropped in training: after the embeddings, in the attention and before each
+    /// residual sum.
     pub dropout: f64,
     /// Added to the variance in every layer norm.
     pub norm_eps: f64,
@@ -51,7 +52,8 @@ impl GptConfig {
     /// Checks that such a model can exist.
     ///
     /// # Errors
-    /// When a size is 0, the heads do not divide the width, the dropout is not in `0..1`, or the sizes overflow.
+    /// When a size is 0, the heads do not divide the width, the dropout is not in `0..1`, the epsilon of the layer
+    /// norms is not positive, or no memory holds the parameters.
     pub fn check(&self) -> Result<()> {
         let sizes = [
             ("vocabulary", self.vocab),
@@ -166,8 +168,9 @@ pub struct Gpt {
 impl Gpt {
     /// A model with new weights.
     ///
-    /// Matrices are drawn from a normal distribution with standard deviation 0.02, those that end in a residual sum from
-    /// one with `0.02 / sqrt(2 layers)`, so that the sums do not grow with depth; biases are 0, layer norms the identity.
+    /// Matrices are drawn from a normal distribution with standard deviation 0.02, those that end in a residual sum
+    /// from one with `0.02 / sqrt(2 layers)`, so that the sums do not grow with depth; biases are 0, layer norms the
+    /// identity.
     ///
     /// # Errors
     /// When `config` describes no model, see [`GptConfig::check`].
@@ -184,12 +187,12 @@ impl Gpt {
         };
         let residual_std = 0.02 / (2.0 * layers as f64).sqrt();
         for (name, p) in gpt.named_parameters() {
-            match name.rsplit_once("blocks.").map_or(&name[..], |(_, name)| name) {
+            match name.as_str() {
                 name if name.ends_with("bias") => nn::init::zeros_(&p),
                 name if name.ends_with("out_proj.weight") || name.ends_with("down.weight") => {
                     nn::init::normal_(&p, 0.0, residual_std)
                 }
-                _ if p.value().ndim() == 2 => nn::init::normal_(&p, 0.0, 0.02),
+                _ if p.ndim() == 2 => nn::init::normal_(&p, 0.0, 0.02),
                 _ => nn::init::ones_(&p),
             }
         }
@@ -217,6 +220,9 @@ impl Gpt {
     ///
     /// # Shape
     /// i64 `[b, t] -> [b, t, c]` with `t <= context`.
+    ///
+    /// # Panics
+    /// As [`Gpt::forward`].
     #[track_caller]
     pub fn hidden(&self, ids: &Tensor) -> Var {
         let (t, context) = (ids.dim(1), self.config.context);
@@ -243,6 +249,9 @@ impl Gpt {
     ///
     /// # Shape
     /// i64 `[b, t]`, i64 `[b, t] -> []`.
+    ///
+    /// # Panics
+    /// As [`Gpt::forward`], and when a target is outside the vocabulary.
     #[track_caller]
     pub fn loss(&self, ids: &Tensor, targets: &Tensor) -> Var {
         let logits = self.forward(ids).flatten(0, 1);

@@ -30,7 +30,8 @@ impl Progress {
         Progress { bar, started: Instant::now(), last_line: None }
     }
 
-    /// Shows that `step` of `total` is done (`usize::MAX` while that is still being measured), with the loss of that step and the speed of late.
+    /// Shows that `step` of `total` is done (`usize::MAX` while that is still being measured), with the loss of that
+    /// step and the speed so far.
     pub fn step(&mut self, step: usize, total: usize, loss: f64, tokens_per_s: f64) {
         if self.bar.is_none() && self.last_line.is_some_and(|at| at.elapsed() < BETWEEN_LINES) && step < total {
             return;

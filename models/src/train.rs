@@ -36,7 +36,8 @@ pub struct TrainOptions {
     pub warmup: usize,
     /// The decoupled weight decay of matrices, embeddings included; biases and layer norms have none (default 0.1).
     pub weight_decay: f64,
-    /// How slowly the means of the gradient and of its square change (default 0.9 and 0.99, nanoGPT's for small batches).
+    /// How slowly the means of the gradient and of its square change (default 0.9 and 0.99, nanoGPT's for small
+    /// batches).
     pub betas: (f64, f64),
     /// The gradient's norm is cut to it; 0 cuts nothing (default 1).
     pub clip: f64,

@@ -78,7 +78,8 @@ impl AttentionMasks {
 ///
 /// # Differs
 /// The weights are returned on request only (`need_weights` is false here). `is_causal` is no hint: it masks by itself.
-/// There are no `add_bias_kv` and `add_zero_attn`.
+/// There are no `add_bias_kv` and `add_zero_attn`. A query that may look at nothing has zeros for its heads; in PyTorch
+/// that is so only where the weights are not asked for, otherwise it is NaN.
 ///
 /// # Source
 /// Vaswani et al., "Attention Is All You Need", 2017, section 3.2.
@@ -223,7 +224,14 @@ impl MultiheadAttention {
             let (t, s) = (scores.dim(-2), scores.dim(-1));
             scores = scores.masked_fill(&Tensor::ones([t, s], DType::Bool).triu(1), f64::NEG_INFINITY);
         }
-        let mut weights = scores.softmax(-1);
+        let mut weights = if masks.attn_mask.is_some() || masks.key_padding_mask.is_some() {
+            // A query that may look at nothing gives zeros, as in the fused pass; softmax alone would give 0 / 0.
+            let seen = scores.ne_scalar(f64::NEG_INFINITY).to_dtype(DType::F32).sum_dim(-1, true);
+            let blind = seen.eq_scalar(0.0);
+            scores.masked_fill(&blind, 0.0).softmax(-1).masked_fill(&blind, 0.0)
+        } else {
+            scores.softmax(-1)
+        };
         if self.training.get() && self.dropout > 0.0 {
             weights = weights.dropout(self.dropout);
         }

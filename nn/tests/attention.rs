@@ -305,3 +305,22 @@ fn the_padding_must_fit() {
     let masks = AttentionMasks { key_padding_mask: Some(Tensor::zeros([2, 3], DType::Bool)), ..Default::default() };
     MultiheadAttention::new(4, 2).forward(&x, &x, &x, &masks);
 }
+
+#[test]
+fn a_query_that_may_look_at_nothing_gives_zeros_on_both_paths() {
+    let (options, x) =
+        (MultiheadAttentionOptions { batch_first: true, dropout: 0.5, ..Default::default() }, randn(&[1, 3, 4]));
+    let module = attention(4, 2, options);
+    init::zeros_(module.out_proj.bias.as_ref().unwrap());
+    let blocked = Tensor::from([[false, false, false], [true, true, true], [false, true, false]]);
+    let masks = AttentionMasks { attn_mask: Some(blocked), ..Default::default() };
+    for training in [true, false] {
+        // With dropout, training takes the plain path.
+        module.set_training(training);
+        let y = module.forward(&x, &x, &x, &masks);
+        assert_eq!(y.value().select(1, 1).abs().max().item::<f64>(), 0.0);
+        y.sum().backward();
+        assert!(x.grad().unwrap().value().isfinite().all().item::<bool>());
+        x.zero_grad();
+    }
+}

@@ -14,6 +14,9 @@ use crate::{Descent, Rule, Setting};
 /// p ← p - γ / (1 - β₁ᵗ) · m / (√v / √(1 - β₂ᵗ) + ε)
 /// ```
 ///
+/// # Differs
+/// There is no `amsgrad`, here and in [`AdamW`].
+///
 /// # Source
 /// Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1, in PyTorch's form.
 ///

@@ -8,7 +8,7 @@ use nn::Parameter;
 /// Options of [`clip_grad_norm_`].
 #[derive(Debug, Clone, Copy)]
 pub struct ClipOptions {
-    /// The exponent of the norm; infinity is the largest absolute value (default: 2).
+    /// The exponent of the norm, above 0; infinity is the largest absolute value (default: 2).
     pub norm_type: f64,
     /// Refuse a norm that is NaN or infinite and leave the gradients alone (default: false).
     pub error_if_nonfinite: bool,
@@ -45,6 +45,12 @@ impl Error for NonFiniteNorm {}
 /// # Errors
 /// A norm that is not finite, when asked to refuse it.
 ///
+/// # Panics
+/// When `norm_type` is not above 0.
+///
+/// # Differs
+/// PyTorch also takes a `norm_type` of 0 or below.
+///
 /// # Source
 /// Pascanu, Mikolov, Bengio, "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
 ///
@@ -58,9 +64,11 @@ impl Error for NonFiniteNorm {}
 /// assert_eq!(clip_grad_norm_(&parameters, 1.0, ClipOptions::default()).unwrap(), 5.0);
 /// assert!((parameters[0].grad().unwrap().value().square().sum().item::<f64>() - 1.0).abs() < 1e-6);
 /// ```
+#[track_caller]
 pub fn clip_grad_norm_(params: &[Parameter], max_norm: f64, options: ClipOptions) -> Result<f64, NonFiniteNorm> {
     let gradients: Vec<_> = params.iter().filter_map(|parameter| parameter.grad()).collect();
     let p = options.norm_type;
+    assert!(p > 0.0, "clip_grad_norm_: the exponent of the norm is not above 0\n  norm_type {p}");
     let norm = if p == 2.0 {
         gradients.iter().map(|gradient| gradient.value().sum_of_squares()).sum::<f64>().sqrt()
     } else if p == f64::INFINITY {

@@ -74,3 +74,8 @@ pub fn assert_close(what: &str, actual: &Tensor, expected: &Tensor, tolerance: f
     let d = difference(actual, expected);
     assert!(d <= tolerance, "{what}: differs by {d:e}, at most {tolerance:e} is allowed\n{actual}\n{expected}");
 }
+
+/// The README's Rust runs, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -15,7 +15,10 @@ impl Var {
     /// # Gradient
     /// With `p` the softmax, `dp = dy v^T` and `ds = p (dp - sum dp p)`: `dv = p^T dy`, `dq = scale ds k` and
     /// `dk = scale ds^T q`. Keeps `q`, `k`, `v`, the result, and one number per query; the scores are computed again, in
-    /// tiles.
+    /// tiles. All three gradients come out of one kernel, also where only some are needed.
+    ///
+    /// # Numerics
+    /// A query to which the mask allows nothing gives zeros and gets no gradient, as in PyTorch.
     ///
     /// # Differs
     /// The mask is a plain tensor: no gradient flows into it.
@@ -60,9 +63,12 @@ fn reference(q: &Var, k: &Var, v: &Var, options: &Attention) -> Var {
     scores = match &options.mask {
         Some(mask) if mask.dtype() == tensor::DType::Bool => scores.masked_fill(&mask.logical_not(), f64::NEG_INFINITY),
         Some(mask) => scores + Var::new(mask.to_dtype(q.dtype())),
-        None => scores,
+        None => return scores.softmax(-1).matmul(v),
     };
-    scores.softmax(-1).matmul(v)
+    // A query that may look at nothing gives zeros, as in the fused pass; softmax alone would give 0 / 0.
+    let seen = scores.ne_scalar(f64::NEG_INFINITY).to_dtype(tensor::DType::F32).sum_dim(-1, true);
+    let blind = seen.eq_scalar(0.0);
+    scores.masked_fill(&blind, 0.0).softmax(-1).masked_fill(&blind, 0.0).matmul(v)
 }
 
 #[cfg(test)]
@@ -99,7 +105,10 @@ mod tests {
         agrees([q, k, k], &Attention { scale: Some(0.3), ..Default::default() });
         agrees([q, q, q], &Attention { is_causal: true, ..Default::default() });
         agrees([q, k, k], &Attention { is_causal: true, ..Default::default() });
-        agrees([q, k, k], &Attention { mask: Some(allowed), ..Default::default() });
+        agrees([q, k, k], &Attention { mask: Some(allowed.clone()), ..Default::default() });
+        // The first query is allowed nothing.
+        let blind = Tensor::cat(&[Tensor::zeros([1, 21], tensor::DType::Bool), allowed.narrow(0, 1, 36)], 0);
+        agrees([q, k, k], &Attention { mask: Some(blind), ..Default::default() });
         agrees([q, k, k], &Attention { mask: Some(added), ..Default::default() });
     }
 }

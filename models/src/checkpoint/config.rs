@@ -89,8 +89,8 @@ pub fn config_to_json(config: &GptConfig) -> String {
 /// Reads the contents of a `config.json`.
 ///
 /// # Errors
-/// When it is no JSON, describes no GPT-2 or one with options that [`Gpt`](crate::Gpt) does not have, or sizes that no model has
-/// (see [`GptConfig::check`]).
+/// When it is no JSON, describes no GPT-2 or one with options that [`Gpt`](crate::Gpt) does not have, or sizes that no
+/// model has (see [`GptConfig::check`]).
 pub fn config_from_json(text: &str) -> Result<GptConfig> {
     let hf: HfConfig = serde_json::from_str(text).map_err(|e| Error::invalid(format!("no valid GPT-2 config: {e}")))?;
     let refuse = |what: String| Err(Error::invalid(what));

@@ -27,7 +27,8 @@ pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 /// Writes `model` and `tokenizer` into the directory `dir`, which is made when it is not there.
 ///
 /// All files are first written whole beside the old ones and then renamed, so that a process killed while it writes
-/// leaves the old files; a file whose contents stay the same is not touched.
+/// leaves the old files. The renames follow each other at once, the weights last; a file whose contents stay the same
+/// is not touched.
 ///
 /// # Errors
 /// When the directory or a file cannot be written.

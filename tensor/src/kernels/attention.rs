@@ -125,7 +125,16 @@ fn kernel<T: Attend>() -> Kernel<T> {
 ///
 /// # Safety
 /// See `Routine`.
-unsafe fn plain<T: Math>(k: usize, a: *const T, b: *const T, acc: *mut T, stride: usize, load: bool) {
+unsafe fn plain<T: Math>(
+    k: usize,
+    a: *const T,
+    rows: Option<isize>,
+    b: *const T,
+    acc: *mut T,
+    stride: usize,
+    load: bool,
+) {
+    assert!(rows.is_none(), "attention packs all its operands");
     let mut sums = [[T::ZERO; 16]; 4];
     for p in 0..k {
         // SAFETY: p < k, so these lie inside the panels.
@@ -166,7 +175,7 @@ impl<T: Attend> Product<'_, T> {
             // SAFETY: the assertions above keep every access inside a, b and c; the kernel was chosen for this CPU.
             unsafe {
                 let to = c.as_mut_ptr().add(panel * mr * stride);
-                routine(depth, a.as_ptr().add(panel * apart), b.as_ptr(), to, stride, load);
+                routine(depth, a.as_ptr().add(panel * apart), None, b.as_ptr(), to, stride, load);
             }
         }
     }

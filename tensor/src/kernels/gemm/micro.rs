@@ -5,12 +5,15 @@ use crate::kernels::simd::Level;
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-/// `acc[i][j] = sum over p of a[p][i] * b[p][j]`: `mr` rows of `nr`, which lie `stride` apart in `acc`; with `load` the sums
-/// are added to what `acc` holds.
+/// `acc[i][j] = sum over p of a[i][p] * b[p][j]`: `mr` rows of `nr`, which lie `stride` apart in `acc`; with `load` the sums
+/// are added to what `acc` holds. `b` is a packed panel; so is `a`, unless `rows` says how far apart the rows of a matrix
+/// lie from which `a` is read as it is.
 ///
 /// # Safety
-/// `a` must have `k * mr` elements, `b` `k * nr`, `acc` `(mr - 1) * stride + nr`, and the CPU the kernel's instructions.
-pub(crate) type Routine<T> = unsafe fn(k: usize, a: *const T, b: *const T, acc: *mut T, stride: usize, load: bool);
+/// `a` must have `k * mr` elements (or `mr` rows of `k`), `b` `k * nr`, `acc` `(mr - 1) * stride + nr`, and the CPU the
+/// kernel's instructions.
+pub(crate) type Routine<T> =
+    unsafe fn(k: usize, a: *const T, rows: Option<isize>, b: *const T, acc: *mut T, stride: usize, load: bool);
 
 /// A micro-kernel and the sizes of its block.
 #[derive(Clone, Copy)]
@@ -46,20 +49,49 @@ macro_rules! micro {
         $(
             /// See [`Routine`].
             #[target_feature(enable = $features)]
-            unsafe fn $name(k: usize, a: *const $t, b: *const $t, acc: *mut $t, stride: usize, load: bool) {
+            unsafe fn $name(
+                k: usize,
+                a: *const $t,
+                rows: Option<isize>,
+                b: *const $t,
+                acc: *mut $t,
+                stride: usize,
+                load: bool,
+            ) {
                 const MR: usize = $mr;
                 const NV: usize = 2;
                 let mut sums = [[$zero(); NV]; MR];
-                for p in 0..k {
-                    // SAFETY: p < k, so these lie inside the panels.
-                    let (a, b) = unsafe { (a.add(p * MR), b.add(p * NV * $lanes)) };
-                    // SAFETY: as above.
-                    let b: [$vector; NV] = unsafe { [$load(b), $load(b.add($lanes))] };
-                    for (i, sums) in sums.iter_mut().enumerate() {
-                        // SAFETY: i < MR.
-                        let a = $set(unsafe { *a.add(i) });
-                        for (sum, &b) in sums.iter_mut().zip(&b) {
-                            *sum = $fma(a, b, *sum);
+                let load_b = |p: usize| -> [$vector; NV] {
+                    // SAFETY: called with p < k, so this lies inside the panel.
+                    unsafe { [$load(b.add(p * NV * $lanes)), $load(b.add(p * NV * $lanes + $lanes))] }
+                };
+                let mut add = |i: usize, a: $t, b: &[$vector; NV]| {
+                    for (sum, &b) in sums[i].iter_mut().zip(b) {
+                        *sum = $fma($set(a), b, *sum);
+                    }
+                };
+                match rows {
+                    None => {
+                        for p in 0..k {
+                            let b = load_b(p);
+                            // SAFETY: p < k and i < MR.
+                            (0..MR).for_each(|i| add(i, unsafe { *a.add(p * MR + i) }, &b));
+                        }
+                    }
+                    // One pointer for three rows, which the addressing modes of the CPU reach from it.
+                    Some(row) => {
+                        let mut at: [*const $t; MR / 3] = std::array::from_fn(|g| a.wrapping_offset(3 * g as isize * row));
+                        for p in 0..k {
+                            let b = load_b(p);
+                            for (g, at) in at.iter_mut().enumerate() {
+                                // SAFETY: element p of rows 3g to 3g + 2; the pointer ends at most one past its row.
+                                unsafe {
+                                    add(3 * g, **at, &b);
+                                    add(3 * g + 1, *at.offset(row), &b);
+                                    add(3 * g + 2, *at.offset(2 * row), &b);
+                                    *at = at.wrapping_add(1);
+                                }
+                            }
                         }
                     }
                 }

@@ -30,6 +30,8 @@ pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>
     let mut a_store = Storage::new(T::DTYPE, slab_m * depth);
     let mut b_store = Storage::new(T::DTYPE, slab_n * depth);
     let (a_pack, b_pack) = (a_store.as_slice_mut::<T>(), b_store.as_slice_mut::<T>());
+    // Rows that lie a multiple of a page apart would all compete for the same few lines of the first-level cache.
+    let in_rows = a.column == 1 && !(a.row.unsigned_abs() * size_of::<T>()).is_multiple_of(4096);
     let out = SharedMut::new(c);
     for j in (0..n).step_by(slab_n) {
         let columns = slab_n.min(n - j);
@@ -38,15 +40,20 @@ pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>
             for i in (0..m).step_by(slab_m) {
                 let rows = slab_m.min(m - i);
                 let (a_panels, b_panels) = (rows.div_ceil(mr), columns.div_ceil(nr));
+                // Rows of A that are contiguous are read where they are; only a last panel of fewer rows is packed.
+                let a_first = if in_rows { rows / mr } else { 0 };
                 // One parallel region packs both; B only once for all the slabs of rows.
-                let a_tasks = a_panels.div_ceil(PANELS);
+                let a_tasks = (a_panels - a_first).div_ceil(PANELS);
                 let b_tasks = if i == 0 { b_panels.div_ceil(PANELS) } else { 0 };
                 let (a_out, b_out) = (SharedMut::new(a_pack), SharedMut::new(b_pack));
                 let pack = |task: usize| {
                     let of_a = task < a_tasks;
-                    let (task, out, unit, panels) =
-                        if of_a { (task, a_out, mr, a_panels) } else { (task - a_tasks, b_out, nr, b_panels) };
-                    for panel in task * PANELS..((task + 1) * PANELS).min(panels) {
+                    let (first, out, unit, panels) = if of_a {
+                        (a_first + task * PANELS, a_out, mr, a_panels)
+                    } else {
+                        ((task - a_tasks) * PANELS, b_out, nr, b_panels)
+                    };
+                    for panel in first..(first + PANELS).min(panels) {
                         // SAFETY: panel by panel, each belongs to one task.
                         let to = unsafe { out.slice(panel * unit * deep, unit * deep) };
                         if of_a {
@@ -57,7 +64,7 @@ pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>
                         }
                     }
                 };
-                let small = (rows + columns) * deep < parallel::GRAIN;
+                let small = ((a_panels - a_first) * mr + columns) * deep < parallel::GRAIN;
                 if small {
                     (0..a_tasks + b_tasks).for_each(pack)
                 } else {
@@ -73,6 +80,7 @@ pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>
                         rows: row..(row + task_rows).min(rows),
                         columns: column..(column + task_columns).min(columns),
                         deep,
+                        rows_of_a: in_rows.then(|| a.from(i, p)),
                         a: a_pack,
                         b: b_pack,
                         origin: (i, j),
@@ -98,6 +106,8 @@ struct Block<'a, T> {
     rows: std::ops::Range<usize>,
     columns: std::ops::Range<usize>,
     deep: usize,
+    /// A's slab, if its rows are read as they are.
+    rows_of_a: Option<Matrix<'a, T>>,
     a: &'a [T],
     b: &'a [T],
     /// Row and column of C where the slab starts.
@@ -113,10 +123,14 @@ const LARGEST: usize = 12 * 32;
 /// The block of C must belong to the caller alone, and `a` and `b` hold complete panels for it.
 unsafe fn multiply_block<T: Float>(kernel: Kernel<T>, block: Block<T>, out: &SharedMut<T>) {
     let Kernel { mr, nr, routine } = kernel;
-    let Block { rows, columns, deep, a, b, origin, n, add } = block;
+    let Block { rows, columns, deep, rows_of_a, a, b, origin, n, add } = block;
     let mut edge = [T::ZERO; LARGEST];
     for i in rows.clone().step_by(mr) {
-        let a = &a[i * deep..][..mr * deep];
+        let (a, apart) = match rows_of_a {
+            // SAFETY: a whole panel of rows lies inside A, as `Matrix::check` has shown.
+            Some(m) if i + mr <= rows.end => (unsafe { m.data.as_ptr().add(m.at(i, 0)) }, Some(m.row)),
+            _ => (a[i * deep..][..mr * deep].as_ptr(), None),
+        };
         for j in columns.clone().step_by(nr) {
             let b = &b[j * deep..][..nr * deep];
             let (height, width) = (mr.min(rows.end - i), nr.min(columns.end - j));
@@ -125,12 +139,12 @@ unsafe fn multiply_block<T: Float>(kernel: Kernel<T>, block: Block<T>, out: &Sha
                 // SAFETY: the block lies inside C, whose rows are n long, and is ours alone.
                 unsafe {
                     let first = out.as_ptr().add(at(0));
-                    routine(deep, a.as_ptr(), b.as_ptr(), first, n, matches!(add, Add::Output));
+                    routine(deep, a, apart, b.as_ptr(), first, n, matches!(add, Add::Output));
                 }
                 continue;
             }
             // SAFETY: `edge` has room for the whole block.
-            unsafe { routine(deep, a.as_ptr(), b.as_ptr(), edge.as_mut_ptr(), nr, false) };
+            unsafe { routine(deep, a, apart, b.as_ptr(), edge.as_mut_ptr(), nr, false) };
             for r in 0..height {
                 // SAFETY: a part of a row of the block.
                 let c = unsafe { out.slice(at(r), width) };
