@@ -1,7 +1,9 @@
-//! Gathers the corpus that `gpt train` learns from when no `--data` is given: this workspace's own Rust sources and
-//! documents, in sorted order, as plain ASCII of at most one megabyte.
+//! Gathers the corpus that `gpt train` learns from when no `--data` is given: this workspace's own tracked Rust
+//! sources and documents, in sorted order, as plain ASCII of at most one megabyte.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs, io};
 
 /// The corpus ends after the last whole line within this many bytes.
@@ -22,6 +24,9 @@ fn main() -> io::Result<()> {
     // Sorted by their names with `/`, so that every platform builds the same corpus.
     let mut named: Vec<(String, PathBuf)> = files.into_iter().map(|path| (name(&root, &path), path)).collect();
     named.sort();
+    if let Some(tracked) = tracked(&root) {
+        named.retain(|(name, _)| tracked.contains(name));
+    }
     let mut corpus = String::new();
     for (name, path) in named {
         println!("cargo::rerun-if-changed={}", path.display());
@@ -38,6 +43,18 @@ fn main() -> io::Result<()> {
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("corpus.txt");
     // An unchanged file keeps its date, so that nothing else is built again.
     if fs::read_to_string(&out).is_ok_and(|old| old == corpus) { Ok(()) } else { fs::write(out, corpus) }
+}
+
+/// The files that git tracks, by their names with `/`; `None` where there is no git or no repository, as in an archive
+/// of the sources, which holds nothing else.
+fn tracked(root: &Path) -> Option<HashSet<String>> {
+    let index = root.join(".git/index");
+    if index.is_file() {
+        println!("cargo::rerun-if-changed={}", index.display());
+    }
+    let output = Command::new("git").arg("-C").arg(root).args(["ls-files", "-z"]).output().ok()?;
+    let list = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
+    Some(list.split('\0').map(str::to_string).collect())
 }
 
 /// The sources under `folder`, and a wish to be run again when one is added.

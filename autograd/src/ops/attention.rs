@@ -15,7 +15,7 @@ impl Var {
     /// # Gradient
     /// With `p` the softmax, `dp = dy v^T` and `ds = p (dp - sum dp p)`: `dv = p^T dy`, `dq = scale ds k` and
     /// `dk = scale ds^T q`. Keeps `q`, `k`, `v`, the result, and one number per query; the scores are computed again, in
-    /// tiles. All three gradients come out of one kernel, also where only some are needed.
+    /// tiles, and of the gradients those that are needed.
     ///
     /// # Numerics
     /// A query to which the mask allows nothing gives zeros and gets no gradient, as in PyTorch.
@@ -46,8 +46,9 @@ impl Var {
                 return reference_vjp(|v| reference(&v[0], &v[1], &v[2], &options), &[&q, &k, &v], dy, need);
             }
             let (q, k, v) = (q.tensor(), k.tensor(), v.tensor());
-            let (dq, dk, dv) = Tensor::attention_backward(&dy.tensor(), &q, &k, &v, &y.tensor(), &lse, &options);
-            [dq, dk, dv].into_iter().enumerate().map(|(i, grad)| need.of(i, || Var::new(grad))).collect()
+            let wanted = [0, 1, 2].map(|i| need.is(i));
+            let grads = Tensor::attention_backward(&dy.tensor(), &q, &k, &v, &y.tensor(), &lse, &options, wanted);
+            grads.into_iter().map(|grad| grad.map(Var::new)).collect()
         })
     }
 }

@@ -392,15 +392,16 @@ pub(crate) struct Saved<'a, T> {
     pub(crate) log_sums: &'a [T],
 }
 
-/// The gradients of `q`, `k` and `v`, with memory `[b, t, h, d]` each.
+/// The gradients of `q`, `k` and `v`, with memory `[b, t, h, d]` each; of those that are not wanted nothing is computed.
 ///
 /// With `p` the weights, recomputed tile by tile: `dv = p^T dout`, `ds = p (dout v^T - sum dout out)`, `dq = scale ds k`,
 /// `dk = scale ds^T q`.
-pub(crate) fn backward<T: Attend>(problem: &Problem<T>, saved: &Saved<T>, [dq, dk, dv]: [&mut [T]; 3]) {
+pub(crate) fn backward<T: Attend>(problem: &Problem<T>, saved: &Saved<T>, wanted: [Option<&mut [T]>; 3]) {
     let size = problem.size;
     let kernel = kernel::<T>();
     let (mr, nr) = (kernel.mr, kernel.nr);
-    let (dq, dk, dv) = (SharedMut::new(dq), SharedMut::new(dk), SharedMut::new(dv));
+    let [dq, dk, dv] = wanted.map(|gradient| gradient.map(SharedMut::new));
+    let scores_matter = dq.is_some() || dk.is_some();
     let (tile, keys) = (PANELS * mr, size.tk.next_multiple_of(mr));
     let padded = |n: usize| (n.next_multiple_of(mr), n.next_multiple_of(nr));
     let ((d_down, d_across), (_, dv_across)) = (padded(size.d), padded(size.dv));
@@ -457,19 +458,23 @@ pub(crate) fn backward<T: Attend>(problem: &Problem<T>, saved: &Saved<T>, [dq, d
                 let panels = count.div_ceil(mr);
                 let product = |depth, a, b, load| Product { depth, apart: mr * depth, a, b, stride: nr, load };
                 product(size.d, &k_panels[j * size.d..], q_panel, false).into(kernel, panels, weights_t);
-                product(size.dv, &v_panels[j * size.dv..], dout_panel, false).into(kernel, panels, dscores_t);
                 problem.mask_tile(head, &queries, j, nr, &mut weights_t[..count * nr]);
                 weigh_again(nr, &mut weights_t[..count * nr], &log_sums);
-                back_through(nr, &weights_t[..count * nr], &mut dscores_t[..count * nr], &means);
-                let product = Product {
-                    depth: count,
-                    apart: size.tk * mr,
-                    a: &k_columns[j * mr..],
-                    b: dscores_t,
-                    stride: nr,
-                    load: j > 0,
-                };
-                product.into(kernel, d_down / mr, dq_t);
+                if scores_matter {
+                    product(size.dv, &v_panels[j * size.dv..], dout_panel, false).into(kernel, panels, dscores_t);
+                    back_through(nr, &weights_t[..count * nr], &mut dscores_t[..count * nr], &means);
+                }
+                if dq.is_some() {
+                    let product = Product {
+                        depth: count,
+                        apart: size.tk * mr,
+                        a: &k_columns[j * mr..],
+                        b: dscores_t,
+                        stride: nr,
+                        load: j > 0,
+                    };
+                    product.into(kernel, d_down / mr, dq_t);
+                }
                 // Keys that only fill the last panel up must not add anything.
                 weights_t[count * nr..panels * mr * nr].fill(T::ZERO);
                 dscores_t[count * nr..panels * mr * nr].fill(T::ZERO);
@@ -483,25 +488,27 @@ pub(crate) fn backward<T: Attend>(problem: &Problem<T>, saved: &Saved<T>, [dq, d
                         }
                     }
                 };
-                add_products(weights_t, dout_columns, &mut dv_sum[j * dv_across..], dv_across);
-                add_products(dscores_t, q_columns, &mut dk_sum[j * d_across..], d_across);
+                if dv.is_some() {
+                    add_products(weights_t, dout_columns, &mut dv_sum[j * dv_across..], dv_across);
+                }
+                if dk.is_some() {
+                    add_products(dscores_t, q_columns, &mut dk_sum[j * d_across..], d_across);
+                }
             }
+            let Some(dq) = &dq else { continue };
             for (l, i) in queries.enumerate() {
                 // SAFETY: each row belongs to one query of one head, and so to one task.
                 let row = unsafe { dq.slice(problem.row(head, i, size.tq, size.d), size.d) };
                 row.iter_mut().enumerate().for_each(|(c, x)| *x = dq_t[c * nr + l] * problem.scale);
             }
         }
-        for j in 0..size.tk {
-            // SAFETY: each row belongs to one key of one head, and so to one task.
-            let (dk, dv) = unsafe {
-                (
-                    dk.slice(problem.row(head, j, size.tk, size.d), size.d),
-                    dv.slice(problem.row(head, j, size.tk, size.dv), size.dv),
-                )
-            };
-            dk.copy_from_slice(&dk_sum[j * d_across..][..size.d]);
-            dv.copy_from_slice(&dv_sum[j * dv_across..][..size.dv]);
+        for (out, sum, width, across) in [(&dk, dk_sum, size.d, d_across), (&dv, dv_sum, size.dv, dv_across)] {
+            let Some(out) = out else { continue };
+            for j in 0..size.tk {
+                // SAFETY: each row belongs to one key of one head, and so to one task.
+                let row = unsafe { out.slice(problem.row(head, j, size.tk, width), width) };
+                row.copy_from_slice(&sum[j * across..][..width]);
+            }
         }
     };
     run(problem.heads(), problem.heads() * size.tq * size.tk * (size.d + size.dv), work);

@@ -157,8 +157,8 @@ impl Tensor {
         })
     }
 
-    /// The gradients of [`attention`](Tensor::attention) by `q`, `k` and `v`, from that of its output and what it
-    /// returned.
+    /// The gradients of [`attention`](Tensor::attention) by `q`, `k` and `v`, of which those in `need` are computed, from
+    /// that of its output and what it returned.
     ///
     /// With `p` the weights and `dp = dout v^T`: `ds = p (dp - sum dout out)`, `dq = scale ds k`, `dk = scale ds^T q`,
     /// `dv = p^T dout`. No gradient is computed for the mask. Where batch dimensions were broadcast the gradients have
@@ -166,6 +166,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If shapes or dtypes do not fit.
+    #[allow(clippy::too_many_arguments)]
     #[track_caller]
     pub fn attention_backward(
         dout: &Tensor,
@@ -175,7 +176,8 @@ impl Tensor {
         out: &Tensor,
         log_sums: &Tensor,
         options: &Attention,
-    ) -> (Tensor, Tensor, Tensor) {
+        need: [bool; 3],
+    ) -> [Option<Tensor>; 3] {
         let operands = options.operands(q, k, v).or_panic();
         let Size { tq, tk, d, dv } = operands.size;
         let expected: Shape = operands.batch.iter().copied().chain([tq, dv]).collect();
@@ -194,12 +196,13 @@ impl Tensor {
                 dout: Heads::new(dout.view()),
                 log_sums: log_sums.as_slice::<T>().expect("made contiguous"),
             };
-            let [mut dq, mut dk, mut dv] =
-                [(tq, d), (tk, d), (tk, dv)].map(|(t, d)| Tensor::build::<T>(operands.memory(t, d), |_| {}));
-            let parts = [dq.as_slice_mut::<T>(), dk.as_slice_mut::<T>(), dv.as_slice_mut::<T>()];
-            kernel::backward(&problem, &saved, parts);
-            let [dq, dk, dv] = [dq, dk, dv].map(|x| operands.heads_first(x));
-            (dq, dk, dv)
+            let sizes = [(tq, d), (tk, d), (tk, dv)];
+            let mut gradients: [Option<Tensor>; 3] = std::array::from_fn(|i| {
+                need[i].then(|| Tensor::build::<T>(operands.memory(sizes[i].0, sizes[i].1), |_| {}))
+            });
+            let wanted = gradients.each_mut().map(|gradient| gradient.as_mut().map(|g| g.as_slice_mut::<T>()));
+            kernel::backward(&problem, &saved, wanted);
+            gradients.map(|gradient| gradient.map(|g| operands.heads_first(g)))
         })
     }
 }
@@ -231,7 +234,16 @@ mod tests {
     fn check(q: &Tensor, k: &Tensor, v: &Tensor, options: &Attention, tolerance: f64) {
         let (out, log_sums) = Tensor::attention(q, k, v, options);
         let dout = Tensor::randn_with(out.shape(), q.dtype(), &mut Generator::new(9));
-        let (dq, dk, dv) = Tensor::attention_backward(&dout, q, k, v, &out, &log_sums, options);
+        let gradients = |need| Tensor::attention_backward(&dout, q, k, v, &out, &log_sums, options, need);
+        let [dq, dk, dv] = gradients([true; 3]).map(|gradient| gradient.expect("asked for"));
+        // What is computed alone is the same as what is computed with the others.
+        for alone in 0..3 {
+            let some = gradients(std::array::from_fn(|i| i == alone));
+            for (i, (gradient, all)) in some.iter().zip([&dq, &dk, &dv]).enumerate() {
+                assert_eq!(gradient.is_some(), i == alone);
+                assert!(gradient.as_ref().is_none_or(|gradient| gradient.bit_eq(all)));
+            }
+        }
         let expected = plain(q, k, v, &dout, options);
         for (name, (x, y)) in ["out", "dq", "dk", "dv"].iter().zip([out, dq, dk, dv].iter().zip(&expected)) {
             assert_eq!(x.shape(), y.shape(), "{name}");
