@@ -28,7 +28,8 @@ pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 ///
 /// All files are first written whole beside the old ones and then renamed, so that a process killed while it writes
 /// leaves the old files. The renames follow each other at once, the weights last; a file whose contents stay the same
-/// is not touched.
+/// is not touched, so saving the same model again is one rename. A process killed between the renames of a *different*
+/// model leaves files of both, which [`load`] refuses when their sizes differ.
 ///
 /// # Errors
 /// When the directory or a file cannot be written.
