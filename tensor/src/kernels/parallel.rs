@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 /// Element-wise work smaller than this stays on the caller's thread: waking another costs more than it saves.
 pub(crate) const GRAIN: usize = 16 * 1024;
 
+/// More threads than this are never used: no machine gains by them, and a slip in a variable should not ask for millions.
+const MOST: usize = 1024;
+
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 static POOL: Mutex<Option<(usize, Arc<rayon::ThreadPool>)>> = Mutex::new(None);
 
@@ -19,21 +22,24 @@ thread_local! {
 }
 
 /// How many threads kernels use, the calling one included: [`set_num_threads`]' number, else the environment variable
-/// `GRADUS_NUM_THREADS`, else the number of CPUs available.
+/// `GRADUS_NUM_THREADS` (1 to 1024), else the number of CPUs available.
 pub fn num_threads() -> usize {
     match THREADS.load(Ordering::Relaxed) {
         0 => {
             static DEFAULT: OnceLock<usize> = OnceLock::new();
             *DEFAULT.get_or_init(|| {
-                let named = std::env::var("GRADUS_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
-                named.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+                let named = std::env::var("GRADUS_NUM_THREADS")
+                    .ok()
+                    .and_then(|n| n.parse().ok())
+                    .filter(|n| (1..=MOST).contains(n));
+                named.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST)))
             })
         }
         n => n,
     }
 }
 
-/// Makes kernels use `n` threads from now on; 0 restores the default. Results do not depend on it.
+/// Makes kernels use `n` threads (at most 1024) from now on; 0 restores the default. Results do not depend on it.
 ///
 /// ```
 /// tensor::set_num_threads(1);
@@ -41,7 +47,7 @@ pub fn num_threads() -> usize {
 /// tensor::set_num_threads(0);
 /// ```
 pub fn set_num_threads(n: usize) {
-    THREADS.store(n, Ordering::Relaxed);
+    THREADS.store(n.min(MOST), Ordering::Relaxed);
 }
 
 /// The workers that help the calling thread when `threads` (at least two) are in use.

@@ -26,71 +26,51 @@ pub(crate) trait Reduce<T>: Copy + Send + Sync {
     fn finish(self, acc: Self::Acc) -> Self::Out;
 }
 
-/// The sum of floats, accumulated in double precision beyond a block.
-#[derive(Clone, Copy)]
-pub(crate) struct Sum;
-impl<T: Float> Reduce<T> for Sum {
-    type Lane = T;
-    type Acc = f64;
-    type Out = T;
-    #[inline(always)]
-    fn lane(self) -> T {
-        T::ZERO
-    }
-    #[inline(always)]
-    fn step<S: Simd>(self, lane: T, x: T) -> T {
-        lane + x
-    }
-    #[inline(always)]
-    fn start(self) -> f64 {
-        0.0
-    }
-    #[inline(always)]
-    fn take(self, acc: f64, lane: T) -> f64 {
-        acc + lane.to_f64()
-    }
-    #[inline(always)]
-    fn merge(self, a: f64, b: f64) -> f64 {
-        a + b
-    }
-    #[inline(always)]
-    fn finish(self, acc: f64) -> T {
-        T::of(acc)
-    }
+/// Sums of floats: lanes in their own type, blocks in double precision.
+macro_rules! float_sum {
+    ($(#[$doc:meta])* $name:ident, $out:ident, |$lane:ident, $x:ident| $step:expr, |$acc:ident| $finish:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy)]
+        pub(crate) struct $name;
+        impl<T: Float> Reduce<T> for $name {
+            type Lane = T;
+            type Acc = f64;
+            type Out = $out;
+            #[inline(always)]
+            fn lane(self) -> T {
+                T::ZERO
+            }
+            #[inline(always)]
+            fn step<S: Simd>(self, $lane: T, $x: T) -> T {
+                $step
+            }
+            #[inline(always)]
+            fn start(self) -> f64 {
+                0.0
+            }
+            #[inline(always)]
+            fn take(self, acc: f64, lane: T) -> f64 {
+                acc + lane.to_f64()
+            }
+            #[inline(always)]
+            fn merge(self, a: f64, b: f64) -> f64 {
+                a + b
+            }
+            #[inline(always)]
+            fn finish(self, $acc: f64) -> $out {
+                $finish
+            }
+        }
+    };
 }
-
-/// The sum of squares of floats, accumulated in double precision beyond a block.
-#[derive(Clone, Copy)]
-pub(crate) struct SumOfSquares;
-impl<T: Float> Reduce<T> for SumOfSquares {
-    type Lane = T;
-    type Acc = f64;
-    type Out = f64;
-    #[inline(always)]
-    fn lane(self) -> T {
-        T::ZERO
-    }
-    #[inline(always)]
-    fn step<S: Simd>(self, lane: T, x: T) -> T {
-        S::mul_add(x, x, lane)
-    }
-    #[inline(always)]
-    fn start(self) -> f64 {
-        0.0
-    }
-    #[inline(always)]
-    fn take(self, acc: f64, lane: T) -> f64 {
-        acc + lane.to_f64()
-    }
-    #[inline(always)]
-    fn merge(self, a: f64, b: f64) -> f64 {
-        a + b
-    }
-    #[inline(always)]
-    fn finish(self, acc: f64) -> f64 {
-        acc
-    }
-}
+float_sum!(
+    /// The sum of floats, accumulated in double precision beyond a block.
+    Sum, T, |lane, x| lane + x, |acc| T::of(acc)
+);
+float_sum!(
+    /// The sum of squares of floats, accumulated in double precision beyond a block.
+    SumOfSquares, f64, |lane, x| S::mul_add(x, x, lane), |acc| acc
+);
 
 /// Reductions whose lane, accumulator and result are one type.
 macro_rules! simple {
