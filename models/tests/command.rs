@@ -146,6 +146,21 @@ fn a_text_or_an_option_that_cannot_be_used_is_refused_and_changes_nothing() {
     assert!(!dir.path().join("fresh").exists());
 }
 
+/// A run that diverges fails only after its first evaluation; what an older run left must still be there.
+#[test]
+fn a_run_that_diverges_leaves_the_older_model_and_its_curve() {
+    let dir = trained();
+    let model = dir.path().join("model");
+    let contents =
+        || ["model.safetensors", "config.json", "loss.csv", "loss.svg"].map(|f| fs::read(model.join(f)).unwrap());
+    let before = contents();
+    let args = ["train", "--data", "text", "--out", "model", "--lr", "1e30", "--clip", "0", "--eval-every", "1"];
+    let output = gpt(dir.path(), &[&args, TINY].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("diverged"), "{}", text(&output.stderr));
+    assert!(contents() == before);
+}
+
 #[test]
 fn a_model_or_a_prompt_that_cannot_be_used_is_refused() {
     let dir = trained();

@@ -158,11 +158,13 @@ fn carry_out(plan: &Plan, program: &str) -> Result<()> {
     Ok(())
 }
 
-/// Trains with a progress display; the table of the losses so far is there from the first evaluation on.
+/// Trains with a progress display. In a new directory the table of the losses so far is there from the first evaluation
+/// on; that of an older model stays until this run has succeeded.
 fn watch(plan: &Plan, model: &Gpt, data: &TextDataset, csv: &Path) -> Result<Outcome> {
     let mut progress = Progress::new();
     let mut problem = None;
-    let save = |curve: &Curve| write(csv, &curve.to_csv()).err();
+    let replaces = plan.out.join(checkpoint::WEIGHTS).exists();
+    let save = |curve: &Curve| if replaces { None } else { write(csv, &curve.to_csv()).err() };
     let outcome = crate::train::train(model, data, &plan.train, |event| match event {
         Event::Step { step, total, loss, tokens_per_s } => progress.step(step, total, loss, tokens_per_s),
         Event::Evaluated { step, total, train_loss, val_loss, curve } => {
