@@ -1,19 +1,10 @@
 //! Every documented panic is provoked, and its message names the operation, the operands and the rule.
 
+#[macro_use]
+mod provoke;
+
+use provoke::panic_of;
 use tensor::{DType, Tensor};
-
-/// The message of the panic that `f` must end in.
-fn panic_of(f: impl FnOnce() + std::panic::UnwindSafe) -> String {
-    let error = std::panic::catch_unwind(f).expect_err("this must panic");
-    error.downcast_ref::<String>().cloned().or_else(|| error.downcast_ref::<&str>().map(|s| s.to_string())).unwrap()
-}
-
-macro_rules! panics {
-    ($($expression:expr => $($part:literal),+;)*) => {$(
-        let message = panic_of(|| { let _ = $expression; });
-        $(assert!(message.contains($part), "{:?} is not in the message of {}: {message}", $part, stringify!($expression));)+
-    )*};
-}
 
 #[test]
 fn messages_end_the_search() {

@@ -463,8 +463,22 @@ macro_rules! families {
 }
 
 families! {
-    activation, arithmetic, attention, compare, dropout, embedding, extremum, index, join, loss, matmul, norm, reduce,
-    shape, softmax, unary,
+    activation,
+    arithmetic,
+    attention,
+    compare,
+    dropout,
+    embedding,
+    extremum,
+    index,
+    join,
+    loss,
+    matmul,
+    norm,
+    reduce,
+    shape,
+    softmax,
+    unary,
 }
 
 /// Every public method in `ops/` is in its family's table, and every file there is a family.
