@@ -246,6 +246,15 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 }
 
 #[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    vec![torch("sum", &["sum", "sum_dim"], |a| {
+        let (x, dims, keepdim) = (a.var(0, "input")?, a.dims(1, "dim")?, a.flag(2, "keepdim", false)?);
+        done(x.sum_dim(dims, keepdim))
+    })]
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::gradient_at;

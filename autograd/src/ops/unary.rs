@@ -293,6 +293,17 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 }
 
 #[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    vec![
+        torch("neg", &["neg"], |a| done(a.var(0, "input")?.neg())),
+        torch("abs", &["abs"], |a| done(a.var(0, "input")?.abs())),
+        torch("exp", &["exp"], |a| done(a.var(0, "input")?.exp())),
+        torch("floor", &["floor"], |a| done(a.var(0, "input")?.floor())),
+    ]
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::gradient_at;

@@ -5,6 +5,8 @@
 //! of the gradient with contiguous ones, and that the inputs stay as they were. Shapes run from 0-d over empty to
 //! broadcast; see the rules at the end.
 
+pub(crate) mod conformance;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use tensor::{DType, Tensor};
@@ -40,6 +42,11 @@ impl Sample {
             Call::Binary(f) => vec![f(&inputs[0], &inputs[1])],
             Call::Any(f) => f(inputs, &mut Pick::new(seed)),
         }
+    }
+
+    /// Whether central differences are left out.
+    pub fn is_loose(&self) -> bool {
+        self.loose
     }
 
     /// Leaves out central differences.
@@ -361,6 +368,11 @@ fn inputs(sample: &Sample, trial: &Trial) -> Vec<Tensor> {
         tensors.push(layout.of(&Tensor::from_vec(values, &shape[..])));
     }
     tensors
+}
+
+/// The inputs of one plain trial, for the table of operations.
+pub(crate) fn trial_inputs(sample: &Sample) -> Vec<Tensor> {
+    inputs(sample, &Trial { shape: vec![2, 3], layouts: vec![Layout::Contiguous], seed: 1 })
 }
 
 fn leaves(tensors: &[Tensor]) -> Vec<Var> {
