@@ -220,8 +220,8 @@ def draw(op, key, lines, skipped):
         torch.manual_seed(0)
         samples = list(op.sample_inputs("cpu", dtype, requires_grad=grad))
         if dtype != main:
-            small = [s for s in samples if sum(t.numel() for t in tensors_in([s.input, s.args, s.kwargs])) <= 64]
-            samples = small[:3]
+            size = {id(s): sum(t.numel() for t in tensors_in([s.input, s.args, s.kwargs])) for s in samples}
+            samples = sorted([s for s in samples if size[id(s)] <= 512], key=lambda s: size[id(s)] > 64)[:3]
         for sample in samples:
             args, kwargs = rounded([sample.input, *sample.args]), rounded(sample.kwargs)
             try:
