@@ -64,7 +64,7 @@ impl Style {
             DType::Bool => (x != 0.0).to_string(),
             // Large integers are not exact as doubles.
             DType::I64 => t.reshape([-1]).get::<i64>(&[i]).to_string(),
-            DType::U8 => (x as u8).to_string(),
+            DType::U8 | DType::I32 => (x as i32).to_string(),
             _ if x.is_nan() => "nan".into(),
             _ if x.is_infinite() => if x > 0.0 { "inf" } else { "-inf" }.into(),
             _ if self.scientific => {

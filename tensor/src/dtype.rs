@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use half::{bf16, f16};
+
 /// The type of a tensor's elements, known at run time.
 ///
-/// The variants are ordered by PyTorch's promotion: the result of an operation on two dtypes is the greater one.
+/// The variants are ordered by PyTorch's promotion: the result of an operation on two dtypes is the greater one, but for
+/// the two halves, which meet in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DType {
@@ -12,8 +15,14 @@ pub enum DType {
     Bool,
     /// Unsigned 8-bit integers.
     U8,
+    /// Signed 32-bit integers; arithmetic on them is done in i64 and wraps.
+    I32,
     /// Signed 64-bit integers: indices, token ids, classes.
     I64,
+    /// IEEE 754 half-precision floats (11 significant bits), for storage and inference; computed in f32.
+    F16,
+    /// The upper half of an f32 (8 significant bits), for storage and inference; computed in f32.
+    BF16,
     /// 32-bit floats, the default of the layers.
     F32,
     /// 64-bit floats, for gradient checks.
@@ -25,14 +34,15 @@ impl DType {
     pub fn size_in_bytes(self) -> usize {
         match self {
             DType::Bool | DType::U8 => 1,
-            DType::F32 => 4,
+            DType::F16 | DType::BF16 => 2,
+            DType::I32 | DType::F32 => 4,
             DType::I64 | DType::F64 => 8,
         }
     }
 
     /// Whether elements are floating-point numbers; only those can require a gradient.
     pub fn is_floating_point(self) -> bool {
-        matches!(self, DType::F32 | DType::F64)
+        matches!(self, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
     }
 
     /// The dtype of an operation's result, by PyTorch's promotion table.
@@ -41,9 +51,29 @@ impl DType {
     /// use tensor::DType::*;
     /// assert_eq!(I64.promote(F32), F32);
     /// assert_eq!(Bool.promote(U8), U8);
+    /// assert_eq!(F16.promote(BF16), F32);
     /// ```
     pub fn promote(self, other: DType) -> DType {
-        self.max(other)
+        match (self, other) {
+            (DType::F16, DType::BF16) | (DType::BF16, DType::F16) => DType::F32,
+            _ => self.max(other),
+        }
+    }
+
+    /// f16 or bf16.
+    #[inline]
+    pub(crate) fn is_half(self) -> bool {
+        matches!(self, DType::F16 | DType::BF16)
+    }
+
+    /// The dtype in which kernels compute for this one: the halves in f32, i32 in i64, the others as they are.
+    #[inline]
+    pub(crate) fn compute(self) -> DType {
+        match self {
+            DType::F16 | DType::BF16 => DType::F32,
+            DType::I32 => DType::I64,
+            native => native,
+        }
     }
 
     /// The dtype in which a function like `exp` or `mean` answers: floats keep theirs, the others become f32.
@@ -57,7 +87,10 @@ impl fmt::Display for DType {
         f.write_str(match self {
             DType::Bool => "bool",
             DType::U8 => "u8",
+            DType::I32 => "i32",
             DType::I64 => "i64",
+            DType::F16 => "f16",
+            DType::BF16 => "bf16",
             DType::F32 => "f32",
             DType::F64 => "f64",
         })
@@ -68,7 +101,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A Rust type that a tensor can hold. Sealed: `f32`, `f64`, `i64`, `u8` and `bool`.
+/// A Rust type that a tensor can hold. Sealed: `f32`, `f64`, [`f16`], [`bf16`], `i64`, `i32`, `u8` and
+/// `bool`.
 pub trait Element:
     sealed::Sealed + Copy + Send + Sync + PartialEq + PartialOrd + Default + fmt::Debug + fmt::Display + 'static
 {
@@ -79,9 +113,9 @@ pub trait Element:
     fn to_f64(self) -> f64;
     /// The value as an integer, fractions cut off.
     fn to_i64(self) -> i64;
-    /// The nearest value to `x` (fractions cut off for integers, `x != 0` for `bool`).
+    /// The nearest value to `x`, ties to the even one (fractions cut off for integers, `x != 0` for `bool`).
     fn from_f64(x: f64) -> Self;
-    /// The value of an integer (wrapped for `u8`, `x != 0` for `bool`).
+    /// The value of an integer (wrapped for smaller integers, `x != 0` for `bool`).
     fn from_i64(x: i64) -> Self;
 
     /// Conversion to another element type.
@@ -117,11 +151,29 @@ macro_rules! element {
 }
 element!(f32, F32, |x| x as f32, |x| x as f32, |x| x as f64, |x| x as i64);
 element!(f64, F64, |x| x, |x| x as f64, |x| x, |x| x as i64);
+element!(f16, F16, |x| f16::from_f32(to_odd(x)), |x| Self::from_f64(x as f64), f16::to_f64, |x: f16| x.to_f64() as i64);
+element!(bf16, BF16, |x| bf16::from_f32(to_odd(x)), |x| Self::from_f64(x as f64), bf16::to_f64, |x: bf16| x.to_f64()
+    as i64);
+element!(i32, I32, |x: f64| x as i64 as i32, |x| x as i32, |x| x as f64, |x| x as i64);
 element!(i64, I64, |x| x as i64, |x| x, |x| x as f64, |x| x);
 element!(u8, U8, |x: f64| x as i64 as u8, |x| x as u8, |x| x as f64, |x| x as i64);
 element!(bool, Bool, |x| x != 0.0, |x| x != 0, |x| x as u8 as f64, |x| x as i64);
 
-/// Arithmetic on every dtype but `bool`. Integers wrap, as they do in PyTorch.
+/// `x` in single precision, rounded to the neighbour with an odd last bit if it lies between two: then rounding once more,
+/// to a half, gives what rounding `x` directly would (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums",
+/// 2008, section 2).
+#[inline(always)]
+fn to_odd(x: f64) -> f32 {
+    let nearest = x as f32;
+    let back = nearest as f64;
+    if back == x || x.is_nan() || nearest.to_bits() & 1 == 1 {
+        return nearest;
+    }
+    // The bits of floats of one sign are ordered as their magnitudes.
+    f32::from_bits(if back.abs() < x.abs() { nearest.to_bits() + 1 } else { nearest.to_bits() - 1 })
+}
+
+/// Arithmetic on the dtypes in which kernels compute, but for `bool`. Integers wrap, as they do in PyTorch.
 pub(crate) trait Number: Element {
     const ZERO: Self;
     const ONE: Self;
@@ -232,7 +284,8 @@ macro_rules! integer {
 integer!(i64);
 integer!(u8);
 
-/// Runs `$body` with `$t` standing for the element type of `$dtype`; the arm lists say which dtypes there are.
+/// Runs `$body` with `$t` standing for the element type of `$dtype`; the arm lists say which dtypes there are: `all`, or
+/// of those in which kernels compute (see [`DType::compute`]) the numbers, the widest, or the floats.
 macro_rules! dispatch {
     (all $dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
@@ -244,8 +297,20 @@ macro_rules! dispatch {
                 type $t = u8;
                 $body
             }
+            $crate::DType::I32 => {
+                type $t = i32;
+                $body
+            }
             $crate::DType::I64 => {
                 type $t = i64;
+                $body
+            }
+            $crate::DType::F16 => {
+                type $t = half::f16;
+                $body
+            }
+            $crate::DType::BF16 => {
+                type $t = half::bf16;
                 $body
             }
             $crate::DType::F32 => {
@@ -277,6 +342,7 @@ macro_rules! dispatch {
                 $body
             }
             $crate::DType::Bool => panic!("{}: not defined for bool; convert with to_dtype first", $op),
+            other => unreachable!("{}: {other} is computed in {}", $op, other.compute()),
         }
     };
     (wide $dtype:expr, $t:ident => $body:expr) => {
@@ -311,3 +377,37 @@ macro_rules! dispatch {
     };
 }
 pub(crate) use dispatch;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tensor;
+
+    #[test]
+    fn a_half_is_the_nearest_to_a_double() {
+        // One and the next f16, their midpoint (a tie, to even), and the doubles beside it.
+        let (one, next) = (f16::from_bits(0x3c00), f16::from_bits(0x3c01));
+        let middle = (one.to_f64() + next.to_f64()) / 2.0;
+        for (x, expected) in [(middle, one), (middle.next_up(), next), (middle.next_down(), one)] {
+            assert_eq!(<f16 as Element>::from_f64(x), expected, "{x:e}");
+            assert_eq!(<f16 as Element>::from_f64(-x), -expected, "{x:e}");
+        }
+        assert_eq!(<bf16 as Element>::from_f64(f64::MAX), bf16::INFINITY);
+        assert!(<bf16 as Element>::from_f64(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn halves_and_i32_go_through_the_operations() {
+        let x = Tensor::from([1.5, -2.0, 0.25]);
+        for dtype in [DType::F16, DType::BF16] {
+            let h = x.to_dtype(dtype);
+            let y = (&h * &h + 1.0).exp().sum();
+            assert_eq!(y.dtype(), dtype);
+            assert!(y.to_dtype(DType::F64).allclose(&(&x * &x + 1.0).exp().sum(), 2e-2, 0.0));
+        }
+        let i = Tensor::from([i32::MAX, 2, 3]);
+        assert_eq!((&i + &i).to_vec::<i32>(), [-2, 4, 6]);
+        assert_eq!(i.sum().item::<i64>(), i32::MAX as i64 + 5);
+        assert_eq!(i.matmul(&Tensor::from([0i32, 1, 1])).to_vec::<i32>(), [5]);
+    }
+}

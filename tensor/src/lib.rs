@@ -26,6 +26,7 @@ mod tensor;
 
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
+pub use half::{bf16, f16};
 pub use kernels::parallel::{num_threads, set_num_threads};
 pub use ops::matmul::matmul_shape;
 pub use ops::nn::attention::Attention;

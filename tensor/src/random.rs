@@ -133,8 +133,9 @@ fn draw_float(
     key: DrawKey,
     distribution: impl Distribution<f64> + Sync,
 ) -> Tensor {
-    dispatch!(float dtype, op, T =>
-        Tensor::build::<T>(shape, |out| key.fill(out, |rng| T::from_f64(distribution.sample(rng)))))
+    let drawn = dispatch!(float if dtype.is_half() { DType::F32 } else { dtype }, op, T =>
+        Tensor::build::<T>(shape, |out| key.fill(out, |rng| T::from_f64(distribution.sample(rng)))));
+    drawn.to_dtype(dtype)
 }
 
 /// Defines each random creation twice: with the thread's default generator, and with one of the caller's.
@@ -217,6 +218,11 @@ draws! {
 fn uniform(op: &str, low: f64, high: f64, shape: Shape, dtype: DType, key: DrawKey) -> Tensor {
     if !(low <= high && (high - low).is_finite()) {
         panic!("{}", Error::value(op, format!("needs finite low <= high, got {low} and {high}")));
+    }
+    if dtype.is_half() {
+        // Rounding to a half may reach `high`: such an element becomes `low`, as below.
+        let drawn = uniform(op, low, high, shape, DType::F32, key).to_dtype(dtype);
+        return drawn.masked_fill(&drawn.ge_scalar(high), low);
     }
     // f32 rounding could turn a number just below `high` into `high`; the sample is drawn with 24 bits to avoid it.
     let unit = move |rng: &mut dyn Rng| -> f64 {

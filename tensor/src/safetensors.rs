@@ -12,6 +12,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
+use half::{bf16, f16};
+
 use ::safetensors::tensor::{Dtype as FileDtype, SafeTensors, View, serialize};
 
 use crate::dtype::dispatch;
@@ -31,7 +33,10 @@ fn file_dtype(dtype: DType) -> FileDtype {
     match dtype {
         DType::Bool => FileDtype::BOOL,
         DType::U8 => FileDtype::U8,
+        DType::I32 => FileDtype::I32,
         DType::I64 => FileDtype::I64,
+        DType::F16 => FileDtype::F16,
+        DType::BF16 => FileDtype::BF16,
         DType::F32 => FileDtype::F32,
         DType::F64 => FileDtype::F64,
     }
@@ -77,7 +82,7 @@ macro_rules! little_endian {
         }
     )*};
 }
-little_endian!(f32, f64, i64, u8);
+little_endian!(f32, f64, f16, bf16, i64, i32, u8);
 
 impl LittleEndian for bool {
     fn to_bytes(x: &[bool]) -> Vec<u8> {
@@ -138,7 +143,10 @@ pub fn from_bytes(bytes: &[u8]) -> Result<File> {
         let tensor = match view.dtype() {
             FileDtype::BOOL => decode::<bool>(view.data(), view.shape()),
             FileDtype::U8 => decode::<u8>(view.data(), view.shape()),
+            FileDtype::I32 => decode::<i32>(view.data(), view.shape()),
             FileDtype::I64 => decode::<i64>(view.data(), view.shape()),
+            FileDtype::F16 => decode::<f16>(view.data(), view.shape()),
+            FileDtype::BF16 => decode::<bf16>(view.data(), view.shape()),
             FileDtype::F32 => decode::<f32>(view.data(), view.shape()),
             FileDtype::F64 => decode::<f64>(view.data(), view.shape()),
             other => Err(Error::format(format!("safetensors: dtype {other:?} of {name:?} is not supported"))),

@@ -226,6 +226,22 @@ impl Tensor {
             Tensor::build::<U>(self.shape(), |out| kernels::map::map(kernels::map::Cast, self.view::<T>(), out))))
     }
 
+    /// This tensor in the dtype in which kernels compute; itself if it has it already.
+    pub(crate) fn widen(&self) -> Tensor {
+        self.to_dtype(self.dtype().compute())
+    }
+
+    /// `f` of this tensor in the dtype in which kernels compute, its result converted back (for the halves: rounded once).
+    #[inline]
+    #[track_caller]
+    pub(crate) fn through_compute(&self, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
+        let dtype = self.dtype();
+        match dtype.compute() {
+            compute if compute == dtype => f(self),
+            compute => f(&self.to_dtype(compute)).to_dtype(dtype),
+        }
+    }
+
     /// The elements for writing, in row-major order. A tensor that is shared, or not contiguous, is copied first.
     ///
     /// # Panics

@@ -24,6 +24,10 @@ pub(crate) struct Maximum;
 #[derive(Clone, Copy)]
 pub(crate) struct Minimum;
 
+/// A function of two elements of any dtype in which kernels compute numbers.
+pub(crate) trait ZipNumbers: Zip<f32, f32> + Zip<f64, f64> + Zip<i64, i64> + Zip<u8, u8> {}
+impl<F: Zip<f32, f32> + Zip<f64, f64> + Zip<i64, i64> + Zip<u8, u8>> ZipNumbers for F {}
+
 macro_rules! zip {
     ($op:ident, $bound:ident, |$a:ident, $b:ident| $body:expr) => {
         impl<T: $bound> Zip<T, T> for $op {
@@ -102,12 +106,13 @@ macro_rules! number_operations {
                 }
                 return self.to_dtype(DType::U8).$name(&other.to_dtype(DType::U8)).to_dtype(DType::Bool);
             }
-            dispatch!(number dtype, stringify!($name), T => {
-                if self.dtype() == other.dtype() {
+            let compute = dtype.compute();
+            dispatch!(number compute, stringify!($name), T => {
+                if self.dtype() == compute && other.dtype() == compute {
                     return zip_with::<T, T, _>(stringify!($name), $f, self, other);
                 }
-                let (a, b) = both(dtype, self, other);
-                zip_with::<T, T, _>(stringify!($name), $f, &a, &b)
+                let (a, b) = both(compute, self, other);
+                zip_with::<T, T, _>(stringify!($name), $f, &a, &b).to_dtype(dtype)
             })
         }
     )*}};
@@ -146,8 +151,11 @@ macro_rules! float_operations {
         #[track_caller]
         pub fn $name(&self, other: &Tensor) -> Tensor {
             let dtype = self.dtype().promote(other.dtype()).to_float();
-            let (a, b) = both(dtype, self, other);
-            dispatch!(float dtype, stringify!($name), T => zip_with::<T, T, _>(stringify!($name), $f, &a, &b))
+            let (a, b) = both(dtype.compute(), self, other);
+            let result = dispatch!(float a.dtype(), stringify!($name), T => {
+                zip_with::<T, T, _>(stringify!($name), $f, &a, &b)
+            });
+            if result.dtype() == dtype { result } else { result.to_dtype(dtype) }
         }
     )*}};
 }
@@ -181,13 +189,15 @@ fn scalar_in(op: &str, dtype: DType, scalar: f64) -> f64 {
 #[track_caller]
 fn with_scalar<F>(op: &str, f: F, x: &Tensor, scalar: f64, side: Side) -> Tensor
 where
-    F: Zip<f32, f32> + Zip<f64, f64> + Zip<i64, i64> + Zip<u8, u8>,
+    F: ZipNumbers,
 {
     let scalar = scalar_in(op, x.dtype(), scalar);
-    dispatch!(number x.dtype(), op, T => Tensor::build::<T>(x.shape(), |out| match side {
-        Side::Right => map::map(Right(f, <T as Element>::from_f64(scalar)), x.view::<T>(), out),
-        Side::Left => map::map(Left(f, <T as Element>::from_f64(scalar)), x.view::<T>(), out),
-    }))
+    x.through_compute(|x| {
+        dispatch!(number x.dtype(), op, T => Tensor::build::<T>(x.shape(), |out| match side {
+            Side::Right => map::map(Right(f, <T as Element>::from_f64(scalar)), x.view::<T>(), out),
+            Side::Left => map::map(Left(f, <T as Element>::from_f64(scalar)), x.view::<T>(), out),
+        }))
+    })
 }
 
 impl Tensor {
@@ -215,10 +225,11 @@ impl Tensor {
     /// `x / scalar`, in floats.
     #[track_caller]
     pub fn div_scalar(&self, scalar: f64) -> Tensor {
-        let x = self.to_dtype(self.dtype().to_float());
-        dispatch!(float x.dtype(), "div_scalar", T => Tensor::build::<T>(x.shape(), |out| {
-            map::map(Right(Div, <T as Element>::from_f64(scalar)), x.view::<T>(), out)
-        }))
+        self.to_dtype(self.dtype().to_float()).through_compute(|x| {
+            dispatch!(float x.dtype(), "div_scalar", T => Tensor::build::<T>(x.shape(), |out| {
+                map::map(Right(Div, <T as Element>::from_f64(scalar)), x.view::<T>(), out)
+            }))
+        })
     }
 
     /// `scalar - x`, in the tensor's dtype.
@@ -230,10 +241,19 @@ impl Tensor {
     /// `scalar / x`, in floats.
     #[track_caller]
     pub fn rdiv_scalar(&self, scalar: f64) -> Tensor {
-        let x = self.to_dtype(self.dtype().to_float());
-        dispatch!(float x.dtype(), "rdiv_scalar", T => Tensor::build::<T>(x.shape(), |out| {
-            map::map(Left(Div, <T as Element>::from_f64(scalar)), x.view::<T>(), out)
-        }))
+        self.to_dtype(self.dtype().to_float()).through_compute(|x| {
+            dispatch!(float x.dtype(), "rdiv_scalar", T => Tensor::build::<T>(x.shape(), |out| {
+                map::map(Left(Div, <T as Element>::from_f64(scalar)), x.view::<T>(), out)
+            }))
+        })
+    }
+
+    /// Changes this tensor in the dtype in which kernels compute and converts the result back.
+    #[track_caller]
+    pub(crate) fn assign(&mut self, change: impl FnOnce(&mut Tensor)) {
+        let mut wide = self.to_dtype(self.dtype().compute());
+        change(&mut wide);
+        self.copy_(&wide);
     }
 
     // In place -------------------------------------------------------------------------------------------------------
@@ -242,8 +262,11 @@ impl Tensor {
     #[track_caller]
     fn zip_in_place<F>(&mut self, op: &str, f: F, other: &Tensor)
     where
-        F: Zip<f32, f32> + Zip<f64, f64> + Zip<i64, i64> + Zip<u8, u8>,
+        F: ZipNumbers,
     {
+        if self.dtype().compute() != self.dtype() {
+            return self.assign(|x| x.zip_in_place(op, f, other));
+        }
         let other = other.to_dtype(self.dtype());
         let other = other.with_layout(other.layout().expand(op, self.shape()).or_panic());
         dispatch!(number self.dtype(), op, T => zip::zip_in_place(f, self.as_slice_mut::<T>(), other.view::<T>()))
@@ -281,6 +304,9 @@ impl Tensor {
                 S::mul_add(self.0, b, a)
             }
         }
+        if self.dtype().compute() != self.dtype() {
+            return self.assign(|x| x.add_scaled_(other, scale));
+        }
         let other = other.to_dtype(self.dtype());
         let other = other.with_layout(other.layout().expand("add_scaled_", self.shape()).or_panic());
         dispatch!(float self.dtype(), "add_scaled_", T => {
@@ -292,6 +318,9 @@ impl Tensor {
     #[track_caller]
     pub fn mul_scalar_(&mut self, scalar: f64) {
         let scalar = scalar_in("mul_scalar_", self.dtype(), scalar);
+        if self.dtype().compute() != self.dtype() {
+            return self.assign(|x| x.mul_scalar_(scalar));
+        }
         dispatch!(number self.dtype(), "mul_scalar_", T =>
             self.map_in_place::<T, _>(Right(Mul, <T as Element>::from_f64(scalar))))
     }

@@ -11,7 +11,7 @@ use crate::{DType, Element, Error, Tensor};
 
 /// The dtype in which elements are compared: the small ones as i64, which keeps the number of compiled loops down.
 fn comparable(dtype: DType) -> DType {
-    dtype.max(DType::I64)
+    dtype.max(DType::I64).compute()
 }
 
 macro_rules! comparisons {

@@ -10,14 +10,15 @@ impl Tensor {
     /// `f` of each element, in this tensor's float type (integers and bools are converted to f32 first).
     #[track_caller]
     pub(crate) fn map_float<F: Map<f32, f32> + Map<f64, f64>>(&self, op: &str, f: F) -> Tensor {
-        let x = self.to_dtype(self.dtype().to_float());
-        dispatch!(float x.dtype(), op, T => Tensor::build::<T>(x.shape(), |out| map::map(f, x.view::<T>(), out)))
+        self.to_dtype(self.dtype().to_float()).through_compute(|x| {
+            dispatch!(float x.dtype(), op, T => Tensor::build::<T>(x.shape(), |out| map::map(f, x.view::<T>(), out)))
+        })
     }
 
     /// A truth value for each element; integers and bools are asked as f32, which answers these questions alike.
     #[track_caller]
     fn ask_float<F: Map<f32, bool> + Map<f64, bool>>(&self, op: &str, f: F) -> Tensor {
-        let x = self.to_dtype(self.dtype().to_float());
+        let x = self.to_dtype(self.dtype().to_float().compute());
         dispatch!(float x.dtype(), op, T => Tensor::build::<bool>(x.shape(), |out| map::map(f, x.view::<T>(), out)))
     }
 }
@@ -89,8 +90,8 @@ macro_rules! number_functions {
                         $body
                     }
                 }
-                dispatch!(number self.dtype(), stringify!($name), T =>
-                    Tensor::build::<T>(self.shape(), |out| map::map(F, self.view::<T>(), out)))
+                self.through_compute(|x| dispatch!(number x.dtype(), stringify!($name), T =>
+                    Tensor::build::<T>(x.shape(), |out| map::map(F, x.view::<T>(), out))))
             }
         }
     )*};
@@ -239,9 +240,11 @@ impl Tensor {
             let what = format!("bound {x} does not fit dtype {}; convert the tensor with to_dtype first", self.dtype());
             panic!("{}", Error::dtype("clamp", what));
         }
-        dispatch!(number self.dtype(), "clamp", T => {
-            let f = Clamp::<T>(bound(min, T::LOWEST), bound(max, T::HIGHEST));
-            Tensor::build::<T>(self.shape(), |out| map::map(f, self.view::<T>(), out))
+        self.through_compute(|x| {
+            dispatch!(number x.dtype(), "clamp", T => {
+                let f = Clamp::<T>(bound(min, T::LOWEST), bound(max, T::HIGHEST));
+                Tensor::build::<T>(x.shape(), |out| map::map(f, x.view::<T>(), out))
+            })
         })
     }
 

@@ -106,6 +106,9 @@ impl Tensor {
             panic!("{}", Error::dtype("index_add_", what));
         }
         let ids = Tensor::indices("index_add_", ids, self.dims()[0]);
+        if self.dtype().compute() != self.dtype() {
+            return self.assign(|x| x.index_add_(&ids, &source.widen()));
+        }
         let width = self.dims()[1..].iter().product();
         let source = source.contiguous();
         dispatch!(number self.dtype(), "index_add_", T => index::add_rows(
@@ -154,13 +157,13 @@ impl Tensor {
             panic!("{}", Error::shape("scatter_add", "the source is smaller than the indices", &shapes, ""));
         }
         let ids = Tensor::indices("scatter_add", ids, self.dims()[dim]);
-        let source = source.to_dtype(self.dtype());
-        let mut out = self.copy();
+        let source = source.to_dtype(self.dtype()).widen();
+        let mut out = self.widen().copy();
         let layout = out.layout().clone();
-        dispatch!(number self.dtype(), "scatter_add", T => {
+        dispatch!(number out.dtype(), "scatter_add", T => {
             index::scatter_add(out.as_slice_mut::<T>(), &layout, dim, ids.view::<i64>(), source.view::<T>())
         });
-        out
+        out.to_dtype(self.dtype())
     }
 
     #[track_caller]

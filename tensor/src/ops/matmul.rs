@@ -90,7 +90,7 @@ impl Tensor {
         if dtype == DType::Bool {
             return Err(Error::dtype("matmul", "not defined for bool; convert with to_dtype first"));
         }
-        let (a, b) = (self.to_dtype(dtype), other.to_dtype(dtype));
+        let (a, b) = (self.to_dtype(dtype.compute()), other.to_dtype(dtype.compute()));
         let (mut a_layout, mut b_layout) = (a.layout().clone(), b.layout().clone());
         if a_layout.shape.len() == 1 {
             a_layout = a_layout.unsqueeze(0);
@@ -98,7 +98,7 @@ impl Tensor {
         if b_layout.shape.len() == 1 {
             b_layout = b_layout.unsqueeze(1);
         }
-        Ok(product(&a, a_layout, &b, b_layout, None, shape))
+        Ok(product(&a, a_layout, &b, b_layout, None, shape).to_dtype(dtype))
     }
 
     /// `x w^T + b`: the layer of the same name, the bias added in the same pass over the result.
@@ -120,13 +120,14 @@ impl Tensor {
         let shape = linear_shape(self.dims(), weight.dims(), bias.map(Tensor::dims)).or_panic();
         let of_bias = bias.map_or(DType::Bool, Tensor::dtype);
         let dtype = self.dtype().promote(weight.dtype()).promote(of_bias);
-        let (x, weight) = (self.to_dtype(dtype), weight.to_dtype(dtype));
-        let bias = bias.map(|bias| bias.to_dtype(dtype).contiguous());
+        let compute = dtype.compute();
+        let (x, weight) = (self.to_dtype(compute), weight.to_dtype(compute));
+        let bias = bias.map(|bias| bias.to_dtype(compute).contiguous());
         let mut layout = x.layout().clone();
         if layout.shape.len() == 1 {
             layout = layout.unsqueeze(0);
         }
-        product(&x, layout, &weight, weight.layout().transpose(0, 1), bias.as_ref(), shape)
+        product(&x, layout, &weight, weight.layout().transpose(0, 1), bias.as_ref(), shape).to_dtype(dtype)
     }
 }
 

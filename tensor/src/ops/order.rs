@@ -23,9 +23,9 @@ impl Search for Least {
 }
 
 impl Tensor {
-    /// A tensor that can be ordered: bools as u8, and at least one dimension.
+    /// A tensor that can be ordered: bools as u8, others in the dtype in which kernels compute, and at least one dimension.
     fn ordered(&self) -> Tensor {
-        let x = if self.dtype() == DType::Bool { self.to_dtype(DType::U8) } else { self.clone() };
+        let x = if self.dtype() == DType::Bool { self.to_dtype(DType::U8) } else { self.widen() };
         if x.ndim() == 0 { x.reshape([1usize]) } else { x }
     }
 
@@ -160,6 +160,7 @@ impl Tensor {
             });
         }));
         let sums = sums.movedim(-1, d as isize);
-        if self.ndim() == 0 { sums.reshape(self.shape()) } else { sums }
+        let sums = if self.ndim() == 0 { sums.reshape(self.shape()) } else { sums };
+        if self.dtype().is_half() { sums.to_dtype(self.dtype()) } else { sums }
     }
 }

@@ -34,6 +34,7 @@ impl Tensor {
     pub fn sum_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
         let dims = dims.into();
         match self.dtype() {
+            DType::F16 | DType::BF16 => self.through_compute(|x| x.sum_dim(dims, keepdim)),
             DType::F32 => self.reduce::<f32, _>("sum_dim", Sum, &dims, keepdim),
             DType::F64 => self.reduce::<f64, _>("sum_dim", Sum, &dims, keepdim),
             _ => self.to_dtype(DType::I64).reduce::<i64, _>("sum_dim", SumInteger, &dims, keepdim),
@@ -50,6 +51,9 @@ impl Tensor {
     #[track_caller]
     pub fn mean_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
         let dims = dims.into();
+        if self.dtype().is_half() {
+            return self.through_compute(|x| x.mean_dim(dims, keepdim));
+        }
         let n = self.count_over("mean_dim", &dims);
         self.to_dtype(self.dtype().to_float()).sum_dim(dims, keepdim).div_scalar(n as f64)
     }
@@ -65,6 +69,7 @@ impl Tensor {
     pub fn prod_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
         let dims = dims.into();
         match self.dtype() {
+            DType::F16 | DType::BF16 => self.through_compute(|x| x.prod_dim(dims, keepdim)),
             DType::F32 => self.reduce::<f32, _>("prod_dim", Prod, &dims, keepdim),
             DType::F64 => self.reduce::<f64, _>("prod_dim", Prod, &dims, keepdim),
             _ => self.to_dtype(DType::I64).reduce::<i64, _>("prod_dim", Prod, &dims, keepdim),
@@ -101,7 +106,7 @@ impl Tensor {
         if self.dtype() == DType::Bool {
             return self.to_dtype(DType::U8).extremum(op, r, dims, keepdim).to_dtype(DType::Bool);
         }
-        dispatch!(number self.dtype(), op, T => self.reduce::<T, R>(op, r, &dims, keepdim))
+        self.through_compute(|x| dispatch!(number x.dtype(), op, T => x.reduce::<T, R>(op, r, &dims, keepdim)))
     }
 
     /// The greatest of all elements, as a scalar.
@@ -150,6 +155,9 @@ impl Tensor {
     #[track_caller]
     pub fn var_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Tensor {
         let dims = dims.into();
+        if self.dtype().is_half() {
+            return self.through_compute(|x| x.var_dim(dims, correction, keepdim));
+        }
         let n = self.count_over("var_dim", &dims) as f64;
         let centred = self.sub(&self.mean_dim(&dims, true));
         centred.square().sum_dim(dims, keepdim).div_scalar((n - correction).max(0.0))
@@ -158,13 +166,17 @@ impl Tensor {
     /// The standard deviation over `dims`: the square root of [`var_dim`](Tensor::var_dim).
     #[track_caller]
     pub fn std_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Tensor {
-        self.var_dim(dims, correction, keepdim).sqrt()
+        let dims = dims.into();
+        self.through_compute(|x| x.var_dim(dims, correction, keepdim).sqrt())
     }
 
     /// `log sum e^x` over `dims`, computed around the maximum so that nothing overflows.
     #[track_caller]
     pub fn logsumexp(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
         let dims = dims.into();
+        if self.dtype().is_half() {
+            return self.through_compute(|x| x.logsumexp(dims, keepdim));
+        }
         let x = self.to_dtype(self.dtype().to_float());
         let max = x.extremum("logsumexp", Max, dims.clone(), true);
         // Infinite maxima are subtracted as 0: inf - inf would be NaN.
@@ -212,8 +224,9 @@ impl Tensor {
     /// For integers and bools.
     #[track_caller]
     pub fn sum_of_squares(&self) -> f64 {
-        let sum = dispatch!(float self.dtype(), "sum_of_squares", T =>
-            self.reduce::<T, _>("sum_of_squares", SumOfSquares, &Dims::default(), false));
+        let x = if self.dtype().is_half() { self.widen() } else { self.clone() };
+        let sum = dispatch!(float x.dtype(), "sum_of_squares", T =>
+            x.reduce::<T, _>("sum_of_squares", SumOfSquares, &Dims::default(), false));
         sum.item()
     }
 

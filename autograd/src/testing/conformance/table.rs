@@ -9,7 +9,8 @@ use super::{Tally, adapters, fixture, quietly, tally};
 use crate::testing::{Sample, trial_inputs};
 use crate::{Var, testing};
 
-const DTYPES: [DType; 5] = [DType::Bool, DType::U8, DType::I64, DType::F32, DType::F64];
+const DTYPES: [DType; 8] =
+    [DType::Bool, DType::U8, DType::I32, DType::I64, DType::F16, DType::BF16, DType::F32, DType::F64];
 
 /// The dtypes of inputs that an operation takes, found by calling it.
 fn dtypes(sample: &Sample) -> String {
@@ -21,9 +22,9 @@ fn dtypes(sample: &Sample) -> String {
     let groups: [(&str, &[DType]); 5] = [
         ("all", &DTYPES),
         ("numbers", &DTYPES[1..]),
-        ("bool, integers", &DTYPES[..3]),
-        ("integers", &DTYPES[1..3]),
-        ("floats", &DTYPES[3..]),
+        ("bool, integers", &DTYPES[..4]),
+        ("integers", &DTYPES[1..4]),
+        ("floats", &DTYPES[4..]),
     ];
     match groups.iter().find(|(_, group)| *group == taken) {
         Some((name, _)) => name.to_string(),

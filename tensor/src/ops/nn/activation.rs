@@ -123,5 +123,6 @@ fn gradient<F: Zip<f32, f32> + Zip<f64, f64>>(op: &str, f: F, x: &Tensor, dy: &T
         let shapes: [(&str, &[usize]); 2] = [("x", x.shape()), ("dy", dy.shape())];
         panic!("{}", Error::shape(op, "input and gradient differ in shape or dtype", &shapes, "equal shapes"));
     }
-    dispatch!(float x.dtype(), op, T => zip_with::<T, T, _>(op, f, x, dy))
+    let (wide, dy) = (x.widen(), dy.widen());
+    dispatch!(float wide.dtype(), op, T => zip_with::<T, T, _>(op, f, &wide, &dy)).to_dtype(x.dtype())
 }

@@ -145,6 +145,10 @@ impl Tensor {
     #[track_caller]
     pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &Attention) -> (Tensor, Tensor) {
         let operands = options.operands(q, k, v).or_panic();
+        if q.dtype().is_half() {
+            let (out, log_sums) = Tensor::attention(&q.widen(), &k.widen(), &v.widen(), options);
+            return (out.to_dtype(q.dtype()), log_sums);
+        }
         let Size { tq, dv, .. } = operands.size;
         let rows: Shape = operands.batch.iter().copied().chain([tq]).collect();
         dispatch!(float q.dtype(), "attention", T => {
@@ -186,6 +190,12 @@ impl Tensor {
                 &[("dout", dout.dims()), ("out", out.dims()), ("log_sums", log_sums.dims())];
             let what = "the gradient and what was saved do not fit the operands";
             panic!("{}", Error::shape("attention_backward", what, shapes, RULE));
+        }
+        if q.dtype().is_half() {
+            let (dout, out) = (dout.to_dtype(DType::F32), out.widen());
+            let (wide_q, k, v) = (q.widen(), k.widen(), v.widen());
+            let grads = Tensor::attention_backward(&dout, &wide_q, &k, &v, &out, log_sums, options, need);
+            return grads.map(|grad| grad.map(|g| g.to_dtype(q.dtype())));
         }
         let log_sums = log_sums.contiguous();
         let dout = dout.to_dtype(q.dtype());

@@ -118,6 +118,10 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn cross_entropy(&self, target: &Tensor, options: &CrossEntropy) -> (Tensor, Tensor) {
+        if self.dtype().is_half() {
+            let (loss, saved) = self.widen().cross_entropy(target, options);
+            return (loss.to_dtype(self.dtype()), saved);
+        }
         let targets = options.targets(self, target).or_panic();
         let (n, classes) = (self.dims()[0], self.dims()[1]);
         let weight = options.weight.as_ref().map(|w| w.to_dtype(self.dtype()).contiguous());
@@ -155,6 +159,10 @@ impl Tensor {
         saved: &Tensor,
         options: &CrossEntropy,
     ) -> Tensor {
+        if logits.dtype().is_half() {
+            let wide = |logits: &Tensor| Tensor::cross_entropy_backward(dloss, logits, target, saved, options);
+            return logits.through_compute(wide);
+        }
         let targets = options.targets(logits, target).or_panic();
         let (n, classes) = (logits.dims()[0], logits.dims()[1]);
         let expected: &[usize] = if options.reduction == Reduction::None { &[n] } else { &[] };

@@ -30,6 +30,9 @@ impl Tensor {
         if !(0.0..=1.0).contains(&p) {
             panic!("{}", Error::value("dropout", format!("a probability lies in [0, 1], got {p}")));
         }
+        if self.dtype().is_half() {
+            return self.through_compute(|x| x.dropout(p, key));
+        }
         let x = self.contiguous();
         dispatch!(float self.dtype(), "dropout", T => Tensor::build::<T>(self.shape(), |out| {
             let scale = T::of(1.0 / (1.0 - p));

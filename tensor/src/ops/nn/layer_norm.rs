@@ -6,7 +6,7 @@ use crate::{Element, Error, Tensor};
 
 impl Tensor {
     /// `(x - mean) / sqrt(var + eps) * weight + bias` over the last `norm_dims` dimensions, with the population's
-    /// variance; returns the result, the means and `1 / sqrt(var + eps)`.
+    /// variance; returns the result, the means and `1 / sqrt(var + eps)` (both in f32 for the halves).
     ///
     /// # Shape
     /// `[lead.., norm..]`, weight and bias `[norm..]` `-> [lead.., norm..], [lead..], [lead..]`
@@ -31,6 +31,11 @@ impl Tensor {
         eps: f64,
     ) -> (Tensor, Tensor, Tensor) {
         let lead = self.check_norm("layer_norm", norm_dims, &[("weight", weight), ("bias", bias)]);
+        if self.dtype().is_half() {
+            let (weight, bias) = (weight.map(Tensor::widen), bias.map(Tensor::widen));
+            let (y, mean, rstd) = self.widen().layer_norm(norm_dims, weight.as_ref(), bias.as_ref(), eps);
+            return (y.to_dtype(self.dtype()), mean, rstd);
+        }
         let (stats, width) = (&self.dims()[..lead], self.dims()[lead..].iter().product());
         let x = self.contiguous();
         let (weight, bias) = (weight.map(Tensor::contiguous), bias.map(Tensor::contiguous));
@@ -68,6 +73,12 @@ impl Tensor {
                 [("dy", dy.dims()), ("x", x.dims()), ("mean", mean.dims()), ("rstd", rstd.dims())];
             let what = "the gradient or what was saved does not fit the input";
             panic!("{}", Error::shape("layer_norm_backward", what, &shapes, "[lead.., norm..] and [lead..]"));
+        }
+        if x.dtype().is_half() {
+            let weight = weight.map(Tensor::widen);
+            let (dy, wide) = (dy.widen(), x.widen());
+            let grads = Tensor::layer_norm_backward(&dy, &wide, mean, rstd, norm_dims, weight.as_ref(), need);
+            return grads.map(|grad| grad.map(|g| g.to_dtype(x.dtype())));
         }
         let norm = &x.dims()[lead..];
         let width = norm.iter().product();

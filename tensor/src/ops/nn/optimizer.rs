@@ -119,6 +119,10 @@ impl Tensor {
 
 #[track_caller]
 fn require_alike(op: &str, p: &Tensor, others: &[(&str, &Tensor)]) {
+    if p.dtype().is_half() {
+        let what = format!("an update is lost in the rounding of {}; keep the parameter in f32", p.dtype());
+        panic!("{}", Error::dtype(op, what));
+    }
     for (name, t) in others {
         if t.shape() != p.shape() {
             let shapes: [(&str, &[usize]); 2] = [("parameter", p.shape()), (name, t.shape())];

@@ -78,6 +78,9 @@ fn resolve(op: &str, dim: isize, ndim: usize) -> usize {
 
 #[track_caller]
 fn forward(op: &str, kind: Kind, x: &Tensor, dim: isize) -> Tensor {
+    if x.dtype().is_half() {
+        return x.through_compute(|x| forward(op, kind, x, dim));
+    }
     let dim = resolve(op, dim, x.ndim());
     let x = x.to_dtype(x.dtype().to_float());
     let moved = lines(&x, dim);
@@ -94,6 +97,9 @@ fn backward(op: &str, kind: Kind, y: &Tensor, dy: &Tensor, dim: isize) -> Tensor
     }
     if y.dtype() != dy.dtype() {
         panic!("{}", Error::dtype(op, format!("the dtypes differ, {} and {}", y.dtype(), dy.dtype())));
+    }
+    if y.dtype().is_half() {
+        return y.through_compute(|y| backward(op, kind, y, &dy.widen(), dim));
     }
     let (dim, ndim) = (resolve(op, dim, y.ndim()), y.ndim());
     let (y, dy) = (lines(y, dim), lines(dy, dim));
