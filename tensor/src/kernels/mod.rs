@@ -3,6 +3,7 @@
 
 pub(crate) mod attention;
 pub(crate) mod cross_entropy;
+pub(crate) mod divide;
 pub(crate) mod gemm;
 pub(crate) mod index;
 pub(crate) mod layer_norm;
@@ -17,3 +18,4 @@ pub(crate) mod simd;
 pub(crate) mod softmax;
 pub(crate) mod walk;
 pub(crate) mod zip;
+pub(crate) mod zip3;

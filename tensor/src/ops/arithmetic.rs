@@ -3,7 +3,6 @@
 use crate::dtype::{Float, Number, dispatch};
 use crate::error::OrPanic;
 use crate::kernels::map::{self, Map};
-use crate::kernels::math::Math;
 use crate::kernels::simd::Simd;
 use crate::kernels::zip::{self, Zip};
 use crate::shape::broadcast_shapes;
@@ -17,8 +16,6 @@ pub(crate) struct Sub;
 pub(crate) struct Mul;
 #[derive(Clone, Copy)]
 pub(crate) struct Div;
-#[derive(Clone, Copy)]
-pub(crate) struct Pow;
 #[derive(Clone, Copy)]
 pub(crate) struct Maximum;
 #[derive(Clone, Copy)]
@@ -42,7 +39,6 @@ zip!(Add, Number, |a, b| a.plus(b));
 zip!(Sub, Number, |a, b| a.minus(b));
 zip!(Mul, Number, |a, b| a.times(b));
 zip!(Div, Float, |a, b| a / b);
-zip!(Pow, Math, |a, b| a.pow::<S>(b));
 // A NaN on either side wins, as in PyTorch.
 zip!(Maximum, Number, |a, b| if a > b || a.is_nan() { a } else { b });
 zip!(Minimum, Number, |a, b| if a < b || a.is_nan() { a } else { b });
@@ -162,11 +158,6 @@ macro_rules! float_operations {
 float_operations! {
     /// `a / b` in floats, broadcast.
     div: Div;
-    /// `a ^ b` in floats, broadcast.
-    ///
-    /// # Differs
-    /// PyTorch keeps integers when both operands are integers.
-    pow: Pow;
 }
 
 /// Which side of the operation the scalar is on.
@@ -178,7 +169,7 @@ enum Side {
 
 /// A scalar in the tensor's dtype. Scalars do not promote, so a fraction has no place in an integer tensor.
 #[track_caller]
-fn scalar_in(op: &str, dtype: DType, scalar: f64) -> f64 {
+pub(crate) fn scalar_in(op: &str, dtype: DType, scalar: f64) -> f64 {
     if !dtype.is_floating_point() && scalar.fract() != 0.0 {
         let what = format!("scalar {scalar} does not fit dtype {dtype}; convert the tensor with to_dtype first");
         panic!("{}", Error::dtype(op, what));

@@ -121,15 +121,69 @@ impl Tensor {
         }))
     }
 
-    /// This tensor with `value` wherever `mask` (broadcast to this shape) holds.
+    /// This tensor with `value` wherever `mask` holds; both are broadcast.
     ///
     /// # Panics
-    /// If `mask` is not bool or cannot be stretched to this shape.
+    /// If `mask` is not bool, the shapes do not broadcast, or the tensor holds integers and the value is a fraction.
     #[track_caller]
     pub fn masked_fill(&self, mask: &Tensor, value: f64) -> Tensor {
         require_bool("masked_fill", "mask", mask);
-        let mask = mask.with_layout(mask.layout().expand("masked_fill", self.shape()).or_panic());
-        Tensor::where_(&mask, &Tensor::full((), value, self.dtype()), self)
+        broadcast_shapes("masked_fill", self.shape(), mask.shape()).or_panic();
+        Tensor::where_(mask, &self.number("masked_fill", value), self)
+    }
+
+    /// Whether each pair of elements agrees: `|a - b| <= atol + rtol * |b|`, broadcast. Infinities agree with themselves,
+    /// and NaN does with NaN if `equal_nan` says so.
+    ///
+    /// # Panics
+    /// If the dtypes differ or a tolerance is negative.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let (a, b) = (Tensor::from([1.0, f64::NAN]), Tensor::from([1.0 + 1e-9, f64::NAN]));
+    /// assert_eq!(a.isclose(&b, 1e-5, 1e-8, false).to_vec::<bool>(), [true, false]);
+    /// assert_eq!(a.isclose(&b, 1e-5, 1e-8, true).to_vec::<bool>(), [true, true]);
+    /// ```
+    #[track_caller]
+    pub fn isclose(&self, other: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Tensor {
+        if self.dtype() != other.dtype() {
+            panic!("{}", Error::dtype("isclose", format!("the dtypes differ, {} and {}", self.dtype(), other.dtype())));
+        }
+        if rtol < 0.0 || atol < 0.0 {
+            panic!("{}", Error::value("isclose", format!("a tolerance is negative: rtol {rtol}, atol {atol}")));
+        }
+        self.near(other, rtol, atol, equal_nan)
+    }
+
+    #[track_caller]
+    fn near(&self, other: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Tensor {
+        #[derive(Clone, Copy)]
+        struct Near {
+            rtol: f64,
+            atol: f64,
+            equal_nan: bool,
+        }
+        impl Zip<f64, bool> for Near {
+            #[inline(always)]
+            fn call<S: Simd>(self, a: f64, b: f64) -> bool {
+                // Infinities of one sign differ by NaN and are equal all the same; a finite value is never near an infinite.
+                let near = (a - b).abs() <= self.atol + (self.rtol * b).abs() && b.is_finite();
+                near || a == b || self.equal_nan && a.is_nan() && b.is_nan()
+            }
+        }
+        let (a, b) = (self.to_dtype(DType::F64), other.to_dtype(DType::F64));
+        zip_with::<f64, bool, _>("isclose", Near { rtol, atol, equal_nan }, &a, &b)
+    }
+
+    /// Whether both tensors have one shape and equal elements; NaN equals nothing. The dtypes may differ.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// assert!(Tensor::from([1.0, 2.0]).equal(&Tensor::from([1.0, 2.0])));
+    /// assert!(!Tensor::from([1.0]).equal(&Tensor::from([1.0, 1.0])));
+    /// ```
+    pub fn equal(&self, other: &Tensor) -> bool {
+        self.shape() == other.shape() && self.eq(other).all().item()
     }
 
     /// Whether all elements agree: `|a - b| <= atol + rtol * |b|`, with broadcasting. NaN agrees with nothing.
@@ -140,11 +194,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn allclose(&self, other: &Tensor, rtol: f64, atol: f64) -> bool {
-        let (a, b) = (self.to_dtype(DType::F64), other.to_dtype(DType::F64));
-        let near = a.sub(&b).abs().le(&(b.abs() * rtol + atol));
-        // Infinities of one sign differ by NaN and are equal all the same; a finite value is never near an infinite.
-        let near = near.logical_and(&b.isfinite());
-        near.logical_or(&a.eq(&b)).all().item()
+        self.near(other, rtol, atol, false).all().item()
     }
 }
 

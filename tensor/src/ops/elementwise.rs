@@ -47,12 +47,18 @@ macro_rules! float_functions {
 float_functions! {
     /// `e^x`.
     exp: |x| x.exp::<S>();
+    /// `2^x`.
+    exp2: |x| x.exp2::<S>();
     /// `e^x - 1`, exact near 0.
     expm1: |x| x.expm1::<S>();
     /// The natural logarithm; `-inf` at 0, NaN below.
     log: |x| x.log::<S>();
     /// `log(1 + x)`, exact near 0.
     log1p: |x| x.log1p::<S>();
+    /// The logarithm to base 2; `-inf` at 0, NaN below.
+    log2: |x| x.log2::<S>();
+    /// The logarithm to base 10; `-inf` at 0, NaN below.
+    log10: |x| x.log10::<S>();
     /// The square root; NaN below 0.
     sqrt: |x| x.sqrt();
     /// `1 / sqrt(x)`.
@@ -63,21 +69,56 @@ float_functions! {
     sin: |x| x.sin::<S>();
     /// The cosine of an angle in radians.
     cos: |x| x.cos::<S>();
+    /// The tangent of an angle in radians.
+    tan: |x| x.tan::<S>();
+    /// The angle in `-pi/2 ..= pi/2` whose sine is `x`; NaN outside `-1 ..= 1`.
+    asin: |x| x.asin::<S>();
+    /// The angle in `0 ..= pi` whose cosine is `x`; NaN outside `-1 ..= 1`.
+    acos: |x| x.acos::<S>();
+    /// The angle in `-pi/2 ..= pi/2` whose tangent is `x`.
+    atan: |x| x.atan::<S>();
+    /// The hyperbolic sine `(e^x - e^-x) / 2`.
+    sinh: |x| x.sinh::<S>();
+    /// The hyperbolic cosine `(e^x + e^-x) / 2`.
+    cosh: |x| x.cosh::<S>();
     /// The hyperbolic tangent.
     tanh: |x| x.tanh::<S>();
+    /// The number whose hyperbolic sine is `x`.
+    asinh: |x| x.asinh::<S>();
+    /// The non-negative number whose hyperbolic cosine is `x`; NaN below 1.
+    acosh: |x| x.acosh::<S>();
+    /// The number whose hyperbolic tangent is `x`; infinite at -1 and 1, NaN beyond.
+    atanh: |x| x.atanh::<S>();
     /// The logistic function `1 / (1 + e^-x)`.
     sigmoid: |x| x.sigmoid::<S>();
     /// The error function `2 / sqrt(pi) * integral of e^(-t^2) from 0 to x`.
     erf: |x| x.erf::<S>();
+    /// `1 - erf(x)`, which keeps its digits where `erf(x)` is close to 1.
+    erfc: |x| x.erfc::<S>();
+    /// The number whose error function is `x`; infinite at -1 and 1, NaN beyond.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// assert!(Tensor::from([0.5]).erfinv().erf().allclose(&Tensor::from([0.5]), 1e-15, 0.0));
+    /// ```
+    erfinv: |x| x.erfinv::<S>();
+    /// `sin(pi x) / (pi x)`, 1 at 0.
+    sinc: |x| {
+        let angle = x * T::of(std::f64::consts::PI);
+        if x == T::ZERO { T::ONE } else { angle.sin::<S>() / angle }
+    };
+    /// The fraction `x - trunc(x)`, which has the sign of `x`.
+    frac: |x| x - x.trunc();
     /// `x * sigmoid(x)`, also called swish.
     silu: |x| x * x.sigmoid::<S>();
     /// `log(1 + e^x)`, without overflow.
     softplus: |x| (if x > T::ZERO { x } else { T::ZERO }) + (-x.abs()).exp::<S>().log1p::<S>();
 }
 
-/// Defines methods that keep every dtype but bool: doc, name, and the function of one element of a `Number` type.
+/// Defines methods that keep every dtype but bool: doc, name, what becomes of bools if they are taken at all, and the
+/// function of one element of a `Number` type.
 macro_rules! number_functions {
-    ($($(#[$doc:meta])* $name:ident: |$x:ident| $body:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $([|$bools:ident| $truth:expr])?: |$x:ident| $body:expr;)*) => {$(
         impl Tensor {
             $(#[$doc])*
             #[track_caller]
@@ -90,6 +131,10 @@ macro_rules! number_functions {
                         $body
                     }
                 }
+                $(if self.dtype() == DType::Bool {
+                    let $bools = self;
+                    return $truth;
+                })?
                 self.through_compute(|x| dispatch!(number x.dtype(), stringify!($name), T =>
                     Tensor::build::<T>(x.shape(), |out| map::map(F, x.view::<T>(), out))))
             }
@@ -106,9 +151,9 @@ number_functions! {
     /// `|x|`.
     abs: |x| if x < T::ZERO { x.negated() } else if x == T::ZERO { T::ZERO } else { x };
     /// -1, 0 or 1; NaN stays NaN.
-    sign: |x| if x > T::ZERO { T::ONE } else if x < T::ZERO { T::ONE.negated() } else if x.is_nan() { x } else { T::ZERO };
-    /// `x * x`.
-    square: |x| x.times(x);
+    sign [|bools| bools.clone()]: |x| if x > T::ZERO { T::ONE } else if x < T::ZERO { T::ONE.negated() } else if x.is_nan() { x } else { T::ZERO };
+    /// `x * x`; bools are squared in i64.
+    square [|bools| bools.to_dtype(DType::I64)]: |x| x.times(x);
     /// `max(x, 0)`; NaN stays NaN.
     relu: |x| if x < T::ZERO { T::ZERO } else { x };
 }

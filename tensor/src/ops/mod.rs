@@ -1,8 +1,11 @@
 //! The public methods of the tensor: shapes, dtypes and errors. The arithmetic is in `kernels`.
 
 pub(crate) mod arithmetic;
+mod binary;
+mod bitwise;
 mod compare;
 mod create;
+pub(crate) mod division;
 mod elementwise;
 mod index;
 mod join;
@@ -10,4 +13,6 @@ pub(crate) mod matmul;
 pub(crate) mod nn;
 mod order;
 mod reduce;
+mod special;
+mod ternary;
 mod views;

@@ -3,6 +3,8 @@
 #[macro_use]
 mod provoke;
 
+mod elementwise;
+
 use provoke::panic_of;
 use tensor::{DType, Tensor};
 
