@@ -278,6 +278,36 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 }
 
 #[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    macro_rules! alike {
+        ($($name:literal $method:ident)*) => {
+            vec![$(torch($name, &[stringify!($method)], |a| {
+                done(a.var(0, "input")?.$method(&a.var(1, "other")?))
+            })),*]
+        };
+    }
+    let mut all = alike! {
+        "mul" mul "div:no_rounding_mode" div "pow" pow "maximum" maximum "minimum" minimum
+        "max:binary" maximum "min:binary" minimum
+    };
+    all.push(torch("add", &["add", "add_scaled"], |a| {
+        let (x, y) = (a.var(0, "input")?, a.var(1, "other")?);
+        done(a.opt_number(2, "alpha")?.map_or_else(|| &x + &y, |alpha| x.add_scaled(&y, alpha)))
+    }));
+    all.push(torch("sub", &["sub", "add_scaled"], |a| {
+        let (x, y) = (a.var(0, "input")?, a.var(1, "other")?);
+        done(a.opt_number(2, "alpha")?.map_or_else(|| &x - &y, |alpha| x.add_scaled(&y, -alpha)))
+    }));
+    all.push(torch("rsub", &["sub", "add_scaled"], |a| {
+        let (x, y) = (a.var(0, "input")?, a.var(1, "other")?);
+        done(a.opt_number(2, "alpha")?.map_or_else(|| &y - &x, |alpha| y.add_scaled(&x, -alpha)))
+    }));
+    all.push(torch("__rpow__", &["pow"], |a| done(a.var(1, "other")?.pow(&a.var(0, "input")?))));
+    all
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::gradient_at;

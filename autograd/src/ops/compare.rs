@@ -78,7 +78,7 @@ impl Var {
         })
     }
 
-    /// `x` with `value` put where `mask` holds; the mask broadcasts.
+    /// `x` with `value` put where `mask` holds; both broadcast.
     ///
     /// # Gradient
     /// `dx = dy`, zero where `mask` holds. Keeps `mask`.
@@ -87,6 +87,19 @@ impl Var {
         let kept = mask.clone();
         Var::record_unary("masked_fill", self.tensor().masked_fill(mask, value), self, move |dy| {
             dy.masked_fill(&kept, 0.0)
+        })
+    }
+
+    /// `x` with the 0-d `value` put where `mask` holds; `x` and the mask broadcast.
+    ///
+    /// # Gradient
+    /// `dx = dy`, zero where `mask` holds; `dvalue` is the sum of `dy` there. Keeps `mask`.
+    #[track_caller]
+    pub fn masked_fill_tensor(&self, mask: &Tensor, value: &Var) -> Var {
+        let kept = mask.clone();
+        let y = self.tensor().masked_fill_tensor(mask, &value.tensor());
+        Var::record("masked_fill_tensor", y, [self, value], move |dy, need| {
+            [need.of(0, || dy.masked_fill(&kept, 0.0)), need.of(1, || dy.masked_fill(&kept.logical_not(), 0.0))]
         })
     }
 }
@@ -102,7 +115,14 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
             let cond = pick.mask(&v[0].add(&v[1]).shape());
             Var::where_(&cond, &v[0], &v[1]).into()
         }),
-        sample("masked_fill", &[REAL], same, |v, pick| v[0].masked_fill(&pick.mask(&v[0].shape()), 3.0).into()),
+        sample("masked_fill", &[REAL], same, |v, pick| {
+            let rows = [&[2], &v[0].shape()[..]].concat();
+            let shape = if pick.coin() { &rows[..] } else { &rows[1..] };
+            v[0].masked_fill(&pick.mask(shape), 3.0).into()
+        }),
+        sample("masked_fill_tensor", &[REAL, REAL], same, |v, pick| {
+            v[0].masked_fill_tensor(&pick.mask(&v[0].shape()), &v[1].sum()).into()
+        }),
     ];
     macro_rules! comparisons {
         ($($method:ident, $scalar:ident;)*) => {
@@ -115,4 +135,34 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
     }
     comparisons! { eq, eq_scalar; ne, ne_scalar; lt, lt_scalar; le, le_scalar; gt, gt_scalar; ge, ge_scalar; }
     table
+}
+
+#[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    macro_rules! comparisons {
+        ($($name:ident)*) => {
+            vec![$(torch(stringify!($name), &[stringify!($name)], |a| {
+                done(a.var(0, "input")?.$name(&a.var(1, "other")?))
+            })),*]
+        };
+    }
+    macro_rules! questions {
+        ($($name:ident)*) => {
+            vec![$(torch(stringify!($name), &[stringify!($name)], |a| done(a.var(0, "input")?.$name()))),*]
+        };
+    }
+    let mut all = comparisons! { eq ne lt le gt ge };
+    all.extend(questions! { isnan isinf isfinite });
+    all.push(torch("where", &["where_"], |a| {
+        done(Var::where_(&a.tensor(1, "condition")?, &a.var(0, "input")?, &a.var(2, "other")?))
+    }));
+    all.push(torch("masked_fill", &["masked_fill", "masked_fill_tensor"], |a| {
+        let (x, mask) = (a.var(0, "input")?, a.tensor(1, "mask")?);
+        done(match a.is_tensor(2, "value") {
+            true => x.masked_fill_tensor(&mask, &a.var(2, "value")?),
+            false => x.masked_fill(&mask, a.number(2, "value")?),
+        })
+    }));
+    all
 }

@@ -295,12 +295,14 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 #[cfg(test)]
 pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
     use crate::testing::conformance::*;
-    vec![
-        torch("neg", &["neg"], |a| done(a.var(0, "input")?.neg())),
-        torch("abs", &["abs"], |a| done(a.var(0, "input")?.abs())),
-        torch("exp", &["exp"], |a| done(a.var(0, "input")?.exp())),
-        torch("floor", &["floor"], |a| done(a.var(0, "input")?.floor())),
-    ]
+    macro_rules! alike {
+        ($($name:ident)*) => {
+            vec![$(torch(stringify!($name), &[stringify!($name)], |a| done(a.var(0, "input")?.$name()))),*]
+        };
+    }
+    alike! {
+        neg abs sign exp log log1p expm1 sqrt rsqrt square reciprocal sin cos tanh sigmoid erf floor ceil round trunc
+    }
 }
 
 #[cfg(test)]

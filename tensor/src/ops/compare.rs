@@ -132,6 +132,20 @@ impl Tensor {
         Tensor::where_(mask, &self.number("masked_fill", value), self)
     }
 
+    /// This tensor with the 0-d `value`, converted to its dtype, wherever `mask` holds; tensor and mask are broadcast.
+    ///
+    /// # Panics
+    /// If `mask` is not bool, `value` has dimensions, or the shapes do not broadcast.
+    #[track_caller]
+    pub fn masked_fill_tensor(&self, mask: &Tensor, value: &Tensor) -> Tensor {
+        require_bool("masked_fill_tensor", "mask", mask);
+        if value.ndim() != 0 {
+            let what = format!("the value has {} dimensions", value.ndim());
+            panic!("{}", Error::shape("masked_fill_tensor", what, &[("value", value.shape())], "a value is 0-d"));
+        }
+        Tensor::where_(mask, &value.to_dtype(self.dtype()), self)
+    }
+
     /// Whether each pair of elements agrees: `|a - b| <= atol + rtol * |b|`, broadcast. Infinities agree with themselves,
     /// and NaN does with NaN if `equal_nan` says so.
     ///

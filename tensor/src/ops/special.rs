@@ -29,8 +29,8 @@ impl<T: Math> Map<T, T> for Logit {
     #[inline(always)]
     fn call<S: Simd>(self, x: T) -> T {
         let (low, high) = (T::of(self.0), T::of(self.1));
-        let x = if x < low { low } else { x };
-        let x = if x > high { high } else { x };
+        let inside = if x > high { high } else { x };
+        let x = if x < low { low } else { inside };
         (x / (T::ONE - x)).log::<S>()
     }
 }

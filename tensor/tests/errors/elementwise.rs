@@ -37,6 +37,9 @@ fn elementwise_functions_refuse() {
         floats().isclose(&ints(1), 0.0, 0.0, false) => "isclose: the dtypes differ, f64 and i64";
         floats().isclose(&floats(), -1.0, 0.0, false) => "isclose: a tolerance is negative: rtol -1, atol 0";
         floats().masked_fill(&Tensor::from([true, false, true]), 0.0) => "masked_fill: cannot broadcast, 2 != 3";
+        floats().masked_fill_tensor(&floats(), &floats().sum()) => "masked_fill_tensor: the mask must be bool";
+        floats().masked_fill_tensor(&bools(), &floats()) => "masked_fill_tensor: the value has 1 dimensions";
+        wide().masked_fill_tensor(&bools(), &floats().sum()) => "where_: cannot broadcast";
         ints(1).masked_fill(&bools(), 0.5) => "masked_fill: scalar 0.5 does not fit dtype i64";
     }
 }

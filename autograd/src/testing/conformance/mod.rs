@@ -269,6 +269,14 @@ macro_rules! conforming {
 }
 
 conforming! {
+    arithmetic,
+    binary,
+    compare,
+    division,
+    logic,
     reduce,
+    special,
+    ternary,
+    trigonometry,
     unary,
 }
