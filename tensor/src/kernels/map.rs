@@ -9,6 +9,16 @@ use crate::tensor::View;
 /// A function of one element, compiled for every vector level.
 pub(crate) trait Map<T, U>: Copy + Send + Sync {
     fn call<S: Simd>(self, x: T) -> U;
+
+    /// As `call` and without branches, but for a few elements perhaps wrong; [`mend`](Map::mend) puts these right.
+    #[inline(always)]
+    fn quick<S: Simd>(self, x: T) -> U {
+        self.call::<S>(x)
+    }
+
+    /// Computes again what `quick` cannot.
+    #[inline(always)]
+    fn mend(self, _x: &[T], _out: &mut [U]) {}
 }
 
 /// Conversion between element types.
@@ -24,7 +34,7 @@ impl<T: Element, U: Element> Map<T, U> for Cast {
 vectorised! {
     fn map_run<S, T: Element, U: Element, F: Map<T, U>>(f: F, x: &[T], out: &mut [U]) {
         for (out, &x) in out.iter_mut().zip(x) {
-            *out = f.call::<S>(x);
+            *out = f.quick::<S>(x);
         }
     }
     fn map_run_in_place<S, T: Element, F: Map<T, T>>(f: F, x: &mut [T]) {
@@ -36,7 +46,10 @@ vectorised! {
 
 /// `out[i] = f(x[i])` in row-major order.
 pub(crate) fn map<T: Element, U: Element, F: Map<T, U>>(f: F, x: View<T>, out: &mut [U]) {
-    map_runs(x, out, &|x, out| map_run(f, x, out));
+    map_runs(x, out, &|x, out| {
+        map_run(f, x, out);
+        f.mend(x, out);
+    });
 }
 
 /// Calls `run` with the stretches of `x` in row-major order, made contiguous, and the places for their results. Compiled

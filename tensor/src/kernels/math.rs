@@ -1,44 +1,71 @@
 //! The elementary functions.
 //!
-//! For f64 they are the standard library's. For f32, where speed matters, those that networks use are in `single`:
-//! branch-free polynomials that the compiler turns into vector code inside `vectorised!` loops.
+//! For f64 they are the standard library's, completed in `double`. For f32, where speed matters, they are branch-free
+//! polynomials that the compiler turns into vector code inside `vectorised!` loops: in `single` where single precision
+//! suffices, in `wide` where it does not.
 
+mod double;
 mod inverse;
 mod single;
+mod wide;
 
 use crate::dtype::Float;
 use crate::kernels::simd::Simd;
 
 /// Elementary functions of a float type.
+///
+/// For f32 each result is within 2 units in the last place; `tensor/tests/precision.rs` measures all of them.
 pub(crate) trait Math: Float {
     fn exp<S: Simd>(self) -> Self;
+    fn exp2<S: Simd>(self) -> Self;
     fn expm1<S: Simd>(self) -> Self;
     fn log<S: Simd>(self) -> Self;
     fn log1p<S: Simd>(self) -> Self;
-    fn sin<S: Simd>(self) -> Self;
-    fn cos<S: Simd>(self) -> Self;
-    fn tanh<S: Simd>(self) -> Self;
-    /// `1 / (1 + e^-x)`.
-    fn sigmoid<S: Simd>(self) -> Self;
-    fn erf<S: Simd>(self) -> Self;
-    fn pow<S: Simd>(self, exponent: Self) -> Self;
-    fn exp2<S: Simd>(self) -> Self;
     fn log2<S: Simd>(self) -> Self;
     fn log10<S: Simd>(self) -> Self;
+    /// Whether this angle is beyond what [`sin_near`](Math::sin_near) and its like reduce without a branch.
+    fn is_far(self) -> bool;
+    /// The sine of an angle that is not far.
+    fn sin_near<S: Simd>(self) -> Self;
+    /// The cosine of an angle that is not far.
+    fn cos_near<S: Simd>(self) -> Self;
+    /// The tangent of an angle that is not far.
+    fn tan_near<S: Simd>(self) -> Self;
+    /// The sine of any angle, with a branch.
+    fn sin<S: Simd>(self) -> Self;
+    /// The cosine of any angle, with a branch.
+    fn cos<S: Simd>(self) -> Self;
+    /// The tangent of any angle, with a branch.
     fn tan<S: Simd>(self) -> Self;
     fn asin<S: Simd>(self) -> Self;
     fn acos<S: Simd>(self) -> Self;
     fn atan<S: Simd>(self) -> Self;
-    /// The angle of the point `(x, self)`.
-    fn atan2<S: Simd>(self, x: Self) -> Self;
     fn sinh<S: Simd>(self) -> Self;
     fn cosh<S: Simd>(self) -> Self;
+    fn tanh<S: Simd>(self) -> Self;
     fn asinh<S: Simd>(self) -> Self;
     fn acosh<S: Simd>(self) -> Self;
     fn atanh<S: Simd>(self) -> Self;
-    /// `1 - erf(x)`, without the cancellation.
+    /// `1 / (1 + e^-x)`.
+    fn sigmoid<S: Simd>(self) -> Self;
+    /// `x / (1 + e^-x)`.
+    fn silu<S: Simd>(self) -> Self;
+    /// `log(1 + e^x)`.
+    fn softplus<S: Simd>(self) -> Self;
+    /// `x tanh(log(1 + e^x))`.
+    fn mish<S: Simd>(self) -> Self;
+    fn erf<S: Simd>(self) -> Self;
+    /// `1 - erf x`.
     fn erfc<S: Simd>(self) -> Self;
+    /// The inverse of `erf`.
     fn erfinv<S: Simd>(self) -> Self;
+    /// `x (1 + erf(x / sqrt 2)) / 2`.
+    fn gelu<S: Simd>(self) -> Self;
+    /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`.
+    fn gelu_tanh<S: Simd>(self) -> Self;
+    fn pow<S: Simd>(self, exponent: Self) -> Self;
+    /// The angle of the point `(x, self)`.
+    fn atan2<S: Simd>(self, x: Self) -> Self;
     /// `sqrt(a^2 + b^2)`, without overflow on the way.
     fn hypot<S: Simd>(self, other: Self) -> Self;
     fn copysign(self, sign: Self) -> Self;
@@ -88,12 +115,24 @@ macro_rules! rounding {
     };
 }
 
-/// Methods whose bodies are functions that somebody else wrote.
-macro_rules! library {
-    ($($name:ident = $f:expr;)*) => {$(
+/// Functions of one argument: the method, and the function that it is.
+macro_rules! functions {
+    (plain $($name:ident = $f:path,)*) => {$(
         #[inline(always)]
         fn $name<S: Simd>(self) -> Self {
             $f(self)
+        }
+    )*};
+    (vectorised $($name:ident = $module:ident,)*) => {$(
+        #[inline(always)]
+        fn $name<S: Simd>(self) -> Self {
+            $module::$name::<S>(self)
+        }
+    )*};
+    (branching $($name:ident = $near:ident or $far:path,)*) => {$(
+        #[inline(always)]
+        fn $name<S: Simd>(self) -> Self {
+            if self.is_far() { $far(self as f64) as f32 } else { self.$near::<S>() }
         }
     )*};
 }
@@ -101,57 +140,42 @@ macro_rules! library {
 impl Math for f64 {
     rounding!(f64);
     // The standard library's inverse hyperbolic functions lose digits near 0 and 1.
-    library! {
-        exp2 = f64::exp2;
-        log2 = f64::log2;
-        log10 = f64::log10;
-        tan = f64::tan;
-        asin = f64::asin;
-        acos = f64::acos;
-        atan = f64::atan;
-        sinh = f64::sinh;
-        cosh = f64::cosh;
-        asinh = libm::asinh;
-        acosh = libm::acosh;
-        atanh = libm::atanh;
-        erfc = libm::erfc;
-        erfinv = inverse::erfinv;
+    functions! { plain
+        exp = f64::exp,
+        exp2 = f64::exp2,
+        expm1 = f64::exp_m1,
+        log = f64::ln,
+        log1p = f64::ln_1p,
+        log2 = f64::log2,
+        log10 = f64::log10,
+        sin_near = f64::sin,
+        cos_near = f64::cos,
+        tan_near = f64::tan,
+        sin = f64::sin,
+        cos = f64::cos,
+        tan = f64::tan,
+        asin = f64::asin,
+        acos = f64::acos,
+        atan = f64::atan,
+        sinh = f64::sinh,
+        cosh = f64::cosh,
+        tanh = f64::tanh,
+        asinh = libm::asinh,
+        acosh = libm::acosh,
+        atanh = libm::atanh,
+        sigmoid = double::sigmoid,
+        silu = double::silu,
+        softplus = double::softplus,
+        mish = double::mish,
+        erf = libm::erf,
+        erfc = libm::erfc,
+        erfinv = inverse::erfinv,
+        gelu = double::gelu,
+        gelu_tanh = double::gelu_tanh,
     }
     #[inline(always)]
-    fn exp<S: Simd>(self) -> Self {
-        f64::exp(self)
-    }
-    #[inline(always)]
-    fn expm1<S: Simd>(self) -> Self {
-        f64::exp_m1(self)
-    }
-    #[inline(always)]
-    fn log<S: Simd>(self) -> Self {
-        f64::ln(self)
-    }
-    #[inline(always)]
-    fn log1p<S: Simd>(self) -> Self {
-        f64::ln_1p(self)
-    }
-    #[inline(always)]
-    fn sin<S: Simd>(self) -> Self {
-        f64::sin(self)
-    }
-    #[inline(always)]
-    fn cos<S: Simd>(self) -> Self {
-        f64::cos(self)
-    }
-    #[inline(always)]
-    fn tanh<S: Simd>(self) -> Self {
-        f64::tanh(self)
-    }
-    #[inline(always)]
-    fn sigmoid<S: Simd>(self) -> Self {
-        1.0 / (1.0 + f64::exp(-self))
-    }
-    #[inline(always)]
-    fn erf<S: Simd>(self) -> Self {
-        libm::erf(self)
+    fn is_far(self) -> bool {
+        false
     }
     #[inline(always)]
     fn pow<S: Simd>(self, exponent: Self) -> Self {
@@ -161,60 +185,47 @@ impl Math for f64 {
 
 impl Math for f32 {
     rounding!(f32);
-    library! {
-        exp2 = f32::exp2;
-        log2 = f32::log2;
-        log10 = f32::log10;
-        tan = f32::tan;
-        asin = f32::asin;
-        acos = f32::acos;
-        atan = f32::atan;
-        sinh = f32::sinh;
-        cosh = f32::cosh;
-        asinh = |x| libm::asinh(x as f64) as f32;
-        acosh = |x| libm::acosh(x as f64) as f32;
-        atanh = |x| libm::atanh(x as f64) as f32;
-        erfc = |x| libm::erfc(x as f64) as f32;
-        erfinv = |x| inverse::erfinv(x as f64) as f32;
+    functions! { vectorised
+        exp = single,
+        exp2 = single,
+        expm1 = single,
+        log = single,
+        log1p = single,
+        log2 = single,
+        log10 = single,
+        sin_near = wide,
+        cos_near = wide,
+        tan_near = wide,
+        asin = single,
+        acos = single,
+        atan = single,
+        sinh = wide,
+        cosh = wide,
+        tanh = single,
+        asinh = wide,
+        acosh = wide,
+        atanh = wide,
+        sigmoid = single,
+        silu = single,
+        softplus = wide,
+        mish = wide,
+        erf = single,
+        erfc = wide,
+        erfinv = single,
+        gelu = single,
+        gelu_tanh = wide,
+    }
+    functions! { branching
+        sin = sin_near or f64::sin,
+        cos = cos_near or f64::cos,
+        tan = tan_near or f64::tan,
     }
     #[inline(always)]
-    fn exp<S: Simd>(self) -> Self {
-        single::exp::<S>(self)
-    }
-    #[inline(always)]
-    fn expm1<S: Simd>(self) -> Self {
-        single::expm1::<S>(self)
-    }
-    #[inline(always)]
-    fn log<S: Simd>(self) -> Self {
-        single::log::<S>(self)
-    }
-    #[inline(always)]
-    fn log1p<S: Simd>(self) -> Self {
-        single::log1p::<S>(self)
-    }
-    #[inline(always)]
-    fn sin<S: Simd>(self) -> Self {
-        f32::sin(self)
-    }
-    #[inline(always)]
-    fn cos<S: Simd>(self) -> Self {
-        f32::cos(self)
-    }
-    #[inline(always)]
-    fn tanh<S: Simd>(self) -> Self {
-        single::tanh::<S>(self)
-    }
-    #[inline(always)]
-    fn sigmoid<S: Simd>(self) -> Self {
-        single::sigmoid::<S>(self)
-    }
-    #[inline(always)]
-    fn erf<S: Simd>(self) -> Self {
-        single::erf::<S>(self)
+    fn is_far(self) -> bool {
+        wide::is_far(self)
     }
     #[inline(always)]
     fn pow<S: Simd>(self, exponent: Self) -> Self {
-        f32::powf(self, exponent)
+        wide::pow::<S>(self, exponent)
     }
 }

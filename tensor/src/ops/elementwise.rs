@@ -3,7 +3,7 @@
 use crate::dtype::{Number, dispatch};
 use crate::kernels::map::{self, Map};
 use crate::kernels::math::Math;
-use crate::kernels::simd::Simd;
+use crate::kernels::simd::{Portable, Simd, vectorised};
 use crate::{DType, Element, Error, Tensor};
 
 impl Tensor {
@@ -65,12 +65,6 @@ float_functions! {
     rsqrt: |x| T::ONE / x.sqrt();
     /// `1 / x`.
     reciprocal: |x| T::ONE / x;
-    /// The sine of an angle in radians.
-    sin: |x| x.sin::<S>();
-    /// The cosine of an angle in radians.
-    cos: |x| x.cos::<S>();
-    /// The tangent of an angle in radians.
-    tan: |x| x.tan::<S>();
     /// The angle in `-pi/2 ..= pi/2` whose sine is `x`; NaN outside `-1 ..= 1`.
     asin: |x| x.asin::<S>();
     /// The angle in `0 ..= pi` whose cosine is `x`; NaN outside `-1 ..= 1`.
@@ -110,9 +104,59 @@ float_functions! {
     /// The fraction `x - trunc(x)`, which has the sign of `x`.
     frac: |x| x - x.trunc();
     /// `x * sigmoid(x)`, also called swish.
-    silu: |x| x * x.sigmoid::<S>();
+    silu: |x| x.silu::<S>();
     /// `log(1 + e^x)`, without overflow.
-    softplus: |x| (if x > T::ZERO { x } else { T::ZERO }) + (-x.abs()).exp::<S>().log1p::<S>();
+    softplus: |x| x.softplus::<S>();
+    /// `log(sigmoid(x))`, without overflow.
+    logsigmoid: |x| -(-x).softplus::<S>();
+    /// `x tanh(softplus(x))`.
+    mish: |x| x.mish::<S>();
+}
+
+vectorised! {
+    /// Whether one of the angles needs more than the quick reduction.
+    fn any_far<S, T: Math>(x: &[T]) -> bool {
+        x.iter().fold(false, |any, x| any | x.is_far())
+    }
+}
+
+/// Defines the functions of an angle: doc, name, and the function of an angle of ordinary size.
+macro_rules! angle_functions {
+    ($($(#[$doc:meta])* $name:ident: $near:ident;)*) => {$(
+        impl Tensor {
+            $(#[$doc])*
+            #[track_caller]
+            pub fn $name(&self) -> Tensor {
+                #[derive(Clone, Copy)]
+                struct F;
+                impl<T: Math> Map<T, T> for F {
+                    #[inline(always)]
+                    fn call<S: Simd>(self, x: T) -> T {
+                        x.$name::<S>()
+                    }
+                    #[inline(always)]
+                    fn quick<S: Simd>(self, x: T) -> T {
+                        x.$near::<S>()
+                    }
+                    fn mend(self, x: &[T], out: &mut [T]) {
+                        if any_far(x) {
+                            x.iter().zip(out).filter(|(x, _)| x.is_far()).for_each(|(&x, out)| *out = self.call::<Portable>(x));
+                        }
+                    }
+                }
+                self.map_float(stringify!($name), F)
+            }
+        }
+    )*};
+}
+
+angle_functions! {
+    /// The sine of an angle in radians.
+    sin: sin_near;
+    /// The cosine of an angle in radians.
+    cos: cos_near;
+    /// The tangent of an angle in radians.
+    tan: tan_near;
 }
 
 /// Defines methods that keep every dtype but bool: doc, name, what becomes of bools if they are taken at all, and the

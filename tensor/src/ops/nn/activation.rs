@@ -24,7 +24,7 @@ impl Gelu {
 impl<T: Math> Map<T, T> for Gelu {
     #[inline(always)]
     fn call<S: Simd>(self, x: T) -> T {
-        x * Gelu::phi::<S, T>(x)
+        x.gelu::<S>()
     }
 }
 
@@ -55,7 +55,7 @@ impl GeluTanh {
 impl<T: Math> Map<T, T> for GeluTanh {
     #[inline(always)]
     fn call<S: Simd>(self, x: T) -> T {
-        T::of(0.5) * x * (T::ONE + GeluTanh::tanh::<S, T>(x))
+        x.gelu_tanh::<S>()
     }
 }
 
