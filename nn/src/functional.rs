@@ -34,46 +34,7 @@ use tensor::{CrossEntropy, Reduction, Tensor};
 /// ```
 #[track_caller]
 pub fn cross_entropy(logits: &Var, target: &Tensor, options: &CrossEntropy) -> Var {
-    let shape = logits.shape();
-    let probabilities = target.dtype().is_floating_point();
-    let fits = match (&shape[..], probabilities) {
-        ([], _) => false,
-        (_, true) => target.dims() == &shape[..],
-        ([_], false) => target.ndim() == 0,
-        ([n, _, rest @ ..], false) => target.dims().split_first() == Some((n, rest)),
-    };
-    assert!(
-        fits,
-        "cross_entropy: the target does not fit\n  logits {shape}   target {} {}   \
-         rule [n, c, d..] and indices [n, d..] or probabilities [n, c, d..]",
-        target.dtype(),
-        target.shape()
-    );
-    let class_dim = if shape.len() == 1 { 0 } else { 1 };
-    let classes = shape[class_dim];
-    let rows =
-        |var: &Var| if shape.len() > 2 { var.movedim(1, -1) } else { var.clone() }.reshape([-1, classes as isize]);
-
-    if probabilities {
-        let smooth = options.label_smoothing;
-        let target = rows(&Var::new(target.to_dtype(logits.dtype()))) * (1.0 - smooth) + smooth / classes as f64;
-        let weighted = match &options.weight {
-            Some(weight) => target * Var::new(weight.to_dtype(logits.dtype())),
-            None => target,
-        };
-        let losses = -(weighted * rows(logits).log_softmax(1)).sum_dim(1, false);
-        return match options.reduction {
-            Reduction::Mean => losses.mean(),
-            Reduction::Sum => losses.sum(),
-            Reduction::None => losses.reshape(without(&shape, class_dim)),
-        };
-    }
-    let loss = rows(logits).cross_entropy(&target.reshape([-1]), options);
-    if options.reduction == Reduction::None { loss.reshape(target.dims().to_vec()) } else { loss }
-}
-
-fn without(shape: &[usize], dim: usize) -> Vec<usize> {
-    [&shape[..dim], &shape[dim + 1..]].concat()
+    logits.cross_entropy(target, options)
 }
 
 /// `(x - target)²`, then the reduction.
@@ -101,10 +62,5 @@ pub fn mse_loss(input: &Var, target: &Var, reduction: Reduction) -> Var {
         input.shape(),
         target.shape()
     );
-    let losses = (input - target).square();
-    match reduction {
-        Reduction::Mean => losses.mean(),
-        Reduction::Sum => losses.sum(),
-        Reduction::None => losses,
-    }
+    input.mse_loss(target, reduction)
 }

@@ -32,7 +32,7 @@ pub use ops::division::RoundingMode;
 pub use ops::matmul::matmul_shape;
 pub use ops::nn::attention::Attention;
 pub use ops::nn::cross_entropy::{CrossEntropy, Reduction};
-pub use ops::nn::{AdamStep, SgdStep};
+pub use ops::nn::{AdamStep, PairLoss, SELU, SgdStep};
 pub use random::{DrawKey, Generator, manual_seed};
 pub use shape::{Dims, ReshapeSize, ReshapeTarget, Shape, broadcast_shapes, resolve_dim};
 pub use tensor::Tensor;

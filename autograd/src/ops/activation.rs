@@ -3,6 +3,7 @@
 use tensor::Tensor;
 
 use crate::mode::is_grad_enabled;
+use crate::ops::piecewise::through_pieces;
 use crate::var::Var;
 
 impl Var {
@@ -21,7 +22,7 @@ impl Var {
     #[track_caller]
     pub fn relu(&self) -> Var {
         Var::record_output("relu", self.tensor().relu(), [self], |y, dy, _| {
-            [Some(dy.masked_fill(&y.tensor().le_scalar(0.0), 0.0))]
+            [Some(through_pieces("relu_backward", y.value(), Tensor::relu_backward, dy))]
         })
     }
 
@@ -39,16 +40,6 @@ impl Var {
             let s = x.sigmoid();
             dy * (&s * (1.0 + &*x * (1.0 - &s)))
         })
-    }
-
-    /// `log(1 + e^x)`.
-    ///
-    /// # Gradient
-    /// `dx = dy sigmoid(x)`. Keeps `x`.
-    #[track_caller]
-    pub fn softplus(&self) -> Var {
-        let x = self.keep();
-        Var::record_unary("softplus", self.tensor().softplus(), self, move |dy| dy * x.sigmoid())
     }
 
     /// `x Phi(x)` with the distribution function `Phi` of the standard normal, by the error function.
@@ -94,6 +85,27 @@ impl Var {
     }
 }
 
+impl Var {
+    /// `a sigmoid(b)`, where `a` and `b` are the halves of `x` along `dim`.
+    ///
+    /// # Gradient
+    /// With `s = sigmoid(b)`: `da = dy s`, `db = dy a s (1 - s)`. Keeps `x`.
+    ///
+    /// # Source
+    /// Dauphin et al., *Language Modeling with Gated Convolutional Networks*, 2017.
+    #[track_caller]
+    pub fn glu(&self, dim: isize) -> Var {
+        let x = self.keep();
+        Var::record_unary("glu", self.tensor().glu(dim), self, move |dy| {
+            let half = x.dim(dim) / 2;
+            let (a, s) = (x.narrow(dim, 0, half), x.narrow(dim, half, half).sigmoid());
+            let da = dy * &s;
+            let db = &da * a * (1.0 - s);
+            Var::cat(&[da, db], dim)
+        })
+    }
+}
+
 /// The weight of the cubic term in the tanh approximation of GELU.
 const CUBIC: f64 = 0.044715;
 
@@ -133,9 +145,30 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
     vec![
         unary("relu", NONZERO, Var::relu),
         unary("silu", REAL, Var::silu),
-        unary("softplus", REAL, Var::softplus),
         unary("gelu", REAL, Var::gelu),
         unary("gelu_tanh", REAL, Var::gelu_tanh),
+        sample("glu", &[REAL], doubled, |v, p| v[0].glu(p.dim(v[0].ndim())).into()),
+    ]
+}
+
+#[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    vec![
+        torch("nn.functional.relu", &["relu"], |a| {
+            a.flag(1, "inplace", false)?;
+            done(a.var(0, "input")?.relu())
+        }),
+        torch("nn.functional.silu", &["silu"], |a| done(a.var(0, "input")?.silu())),
+        torch("nn.functional.gelu", &["gelu", "gelu_tanh"], |a| {
+            let x = a.var(0, "input")?;
+            match &*a.text(1, "approximate", "none")? {
+                "none" => done(x.gelu()),
+                "tanh" => done(x.gelu_tanh()),
+                _ => skip("an unknown word for `approximate`, which is a choice of methods here"),
+            }
+        }),
+        torch("nn.functional.glu", &["glu"], |a| done(a.var(0, "input")?.glu(a.int_or(1, "dim", -1)?))),
     ]
 }
 

@@ -257,6 +257,11 @@ pub(crate) fn several(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>
     vec![with_ndim(shape, 1).iter().map(|&s| s.max(2)).collect(); n]
 }
 
+/// At least 1-d, every size even.
+pub(crate) fn doubled(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    vec![with_ndim(shape, 1).iter().map(|&s| 2 * s).collect(); n]
+}
+
 /// Two factors of a matrix product: vectors, matrices, batches that broadcast.
 pub(crate) fn products(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize>> {
     let batch = &shape[..shape.len().min(1)];
@@ -292,6 +297,12 @@ pub(crate) fn normalised_shapes(shape: &[usize], pick: &mut Pick, n: usize) -> V
     [vec![x], vec![last; n - 1]].concat()
 }
 
+/// An input and a weight that is one number or one per channel.
+pub(crate) fn channels_and_weight(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize>> {
+    let channels = if shape.len() < 2 { 1 } else { shape[1] };
+    vec![shape.to_vec(), [vec![], vec![1], vec![channels]][pick.below(3)].clone()]
+}
+
 /// Queries, keys and values of attention heads.
 pub(crate) fn heads(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize>> {
     let batch: Vec<usize> = with_ndim(shape, 2)[..2].iter().map(|&s| s.max(1)).collect();
@@ -300,9 +311,11 @@ pub(crate) fn heads(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize
     vec![with(t), with(s), with(s)]
 }
 
-/// Logits: a row per item, a column per class.
-pub(crate) fn logits(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize>> {
-    vec![vec![shape.first().copied().unwrap_or(2), 2 + pick.below(3)]]
+/// Logits `[c]`, `[n, c]` or `[n, c, d..]`.
+pub(crate) fn class_logits(shape: &[usize], pick: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    let mut shape = shape.to_vec();
+    shape.insert(shape.len().min(1), 2 + pick.below(3));
+    vec![shape; n]
 }
 
 // The properties.
@@ -490,8 +503,11 @@ families! {
     loss,
     matmul,
     norm,
+    pair_loss,
+    piecewise,
     reduce,
     shape,
+    smooth,
     softmax,
     special,
     ternary,

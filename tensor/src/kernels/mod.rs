@@ -11,6 +11,7 @@ pub(crate) mod lines;
 pub(crate) mod map;
 pub(crate) mod math;
 pub(crate) mod optimizer;
+pub(crate) mod pair_loss;
 pub(crate) mod parallel;
 pub(crate) mod reduce;
 pub(crate) mod rows;

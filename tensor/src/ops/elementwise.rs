@@ -105,12 +105,6 @@ float_functions! {
     frac: |x| x - x.trunc();
     /// `x * sigmoid(x)`, also called swish.
     silu: |x| x.silu::<S>();
-    /// `log(1 + e^x)`, without overflow.
-    softplus: |x| x.softplus::<S>();
-    /// `log(sigmoid(x))`, without overflow.
-    logsigmoid: |x| -(-x).softplus::<S>();
-    /// `x tanh(softplus(x))`.
-    mish: |x| x.mish::<S>();
 }
 
 vectorised! {

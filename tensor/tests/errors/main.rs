@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod provoke;
+mod losses;
 
 mod elementwise;
 

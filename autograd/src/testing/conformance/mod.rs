@@ -269,12 +269,17 @@ macro_rules! conforming {
 }
 
 conforming! {
+    activation,
     arithmetic,
     binary,
     compare,
     division,
     logic,
+    loss,
+    pair_loss,
+    piecewise,
     reduce,
+    smooth,
     special,
     ternary,
     trigonometry,

@@ -1,13 +1,15 @@
-//! GELU in both forms, and the one-pass gradients of activations.
+//! GELU in both forms, the gated linear unit, and the one-pass gradients of activations.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use crate::dtype::dispatch;
+use crate::error::OrPanic;
 use crate::kernels::map::Map;
 use crate::kernels::math::Math;
 use crate::kernels::simd::Simd;
 use crate::kernels::zip::Zip;
 use crate::ops::arithmetic::zip_with;
+use crate::shape::resolve_dim;
 use crate::{Error, Tensor};
 
 /// `x Phi(x)` and its slope, with `Phi` the standard normal distribution.
@@ -79,6 +81,16 @@ impl<T: Math> Zip<T, T> for Silu {
     }
 }
 
+/// `(a, b) -> a sigmoid(b)`.
+#[derive(Clone, Copy)]
+struct Gate;
+impl<T: Math> Zip<T, T> for Gate {
+    #[inline(always)]
+    fn call<S: Simd>(self, a: T, b: T) -> T {
+        a * b.sigmoid::<S>()
+    }
+}
+
 impl Tensor {
     /// `x Phi(x)`, where `Phi` is the distribution function of the standard normal distribution.
     ///
@@ -115,10 +127,42 @@ impl Tensor {
     pub fn silu_backward(x: &Tensor, dy: &Tensor) -> Tensor {
         gradient("silu_backward", Silu, x, dy)
     }
+
+    /// `a sigmoid(b)`, where `a` and `b` are the halves of this tensor along `dim`: a gated linear unit; in floats.
+    ///
+    /// # Panics
+    /// If the dimension does not exist or its size is odd.
+    ///
+    /// # Source
+    /// Dauphin et al., "Language Modeling with Gated Convolutional Networks", 2017, equation 1.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// assert_eq!(Tensor::from([3.0, 0.0]).glu(-1).to_vec::<f64>(), [1.5]);
+    /// ```
+    #[track_caller]
+    pub fn glu(&self, dim: isize) -> Tensor {
+        let (a, b) = self.to_dtype(self.dtype().to_float()).halves("glu", dim);
+        let b = b.widen();
+        a.through_compute(|a| dispatch!(float a.dtype(), "glu", T => zip_with::<T, T, _>("glu", Gate, a, &b)))
+    }
+
+    /// The halves along a dimension.
+    #[track_caller]
+    fn halves(&self, op: &str, dim: isize) -> (Tensor, Tensor) {
+        let at = resolve_dim(op, dim, self.ndim()).or_panic();
+        let size = self.dims()[at];
+        if size % 2 != 0 {
+            let what = format!("dimension {at} of odd size {size} has no halves");
+            panic!("{}", Error::shape(op, what, &[("input", self.dims())], "[.., 2 n, ..]"));
+        }
+        (self.narrow(dim, 0, size / 2), self.narrow(dim, size / 2, size / 2))
+    }
 }
 
+/// `f(x, dy)` for operands of one shape and dtype.
 #[track_caller]
-fn gradient<F: Zip<f32, f32> + Zip<f64, f64>>(op: &str, f: F, x: &Tensor, dy: &Tensor) -> Tensor {
+pub(crate) fn gradient<F: Zip<f32, f32> + Zip<f64, f64>>(op: &str, f: F, x: &Tensor, dy: &Tensor) -> Tensor {
     if x.shape() != dy.shape() || x.dtype() != dy.dtype() {
         let shapes: [(&str, &[usize]); 2] = [("x", x.shape()), ("dy", dy.shape())];
         panic!("{}", Error::shape(op, "input and gradient differ in shape or dtype", &shapes, "equal shapes"));

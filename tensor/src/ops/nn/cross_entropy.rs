@@ -16,6 +16,8 @@ pub enum Reduction {
     Mean,
     /// Their sum.
     Sum,
+    /// Their sum, divided by the size of the first dimension: the mean over a batch of divergences, for `kl_div` only.
+    BatchMean,
 }
 
 /// Options of [`Tensor::cross_entropy`]; the defaults are PyTorch's.
@@ -43,34 +45,103 @@ impl Default for CrossEntropy {
     }
 }
 
+/// The class of each target of logits (or log-probabilities) `[c]`, `[n, c]` or `[n, c, d..]`, in row-major order; `None`
+/// where it is ignored.
+pub(crate) fn classes_of(
+    op: &str,
+    logits: &Tensor,
+    target: &Tensor,
+    weight: Option<&Tensor>,
+    ignore_index: i64,
+) -> Result<Vec<Option<usize>>> {
+    let fits = match (logits.dims(), target.dims()) {
+        ([_], []) => true,
+        ([n, _, rest @ ..], [first, others @ ..]) => n == first && rest == others,
+        _ => false,
+    };
+    if !fits {
+        return Err(misfit(op, "logits and targets do not fit", logits, target, weight));
+    }
+    let classes = logits.dims()[class_dim(logits) as usize];
+    check_weight(op, logits, target, weight)?;
+    if target.dtype() != DType::I64 {
+        return Err(Error::dtype(op, format!("needs targets of i64, got {}", target.dtype())));
+    }
+    let class = |(row, target): (usize, i64)| match usize::try_from(target) {
+        _ if target == ignore_index => Ok(None),
+        Ok(class) if class < classes => Ok(Some(class)),
+        _ => Err(Error::index(op, format!("target {target} of row {row} is no class, must be in 0..{classes}"))),
+    };
+    target.to_vec::<i64>().into_iter().enumerate().map(class).collect()
+}
+
+/// Where the classes are.
+pub(crate) fn class_dim(logits: &Tensor) -> isize {
+    if logits.ndim() == 1 { 0 } else { 1 }
+}
+
+fn check_weight(op: &str, logits: &Tensor, target: &Tensor, weight: Option<&Tensor>) -> Result<()> {
+    let classes = logits.dims()[class_dim(logits) as usize];
+    match weight {
+        Some(w) if w.dims() != [classes] => {
+            Err(misfit(op, &format!("needs one weight for each of {classes} classes"), logits, target, weight))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn misfit(op: &str, what: &str, logits: &Tensor, target: &Tensor, weight: Option<&Tensor>) -> Error {
+    let mut operands = vec![("logits", logits.dims()), ("target", target.dims())];
+    operands.extend(weight.map(|w| ("weight", w.dims())));
+    Error::shape(op, what, &operands, "[n, c, d..], [n, d..] or probabilities [n, c, d..], weight [c]")
+}
+
 impl CrossEntropy {
-    /// Checks logits `[n, c]` and targets `[n]`; the class of each row, `None` where it is ignored.
+    fn check_smoothing(&self) -> Result<()> {
+        if (0.0..=1.0).contains(&self.label_smoothing) {
+            return Ok(());
+        }
+        Err(Error::value("cross_entropy", format!("label_smoothing {} is not in 0..=1", self.label_smoothing)))
+    }
+
     fn targets(&self, logits: &Tensor, target: &Tensor) -> Result<Vec<Option<usize>>> {
+        self.check_smoothing()?;
+        classes_of("cross_entropy", logits, target, self.weight.as_ref(), self.ignore_index)
+    }
+
+    /// Target probabilities smoothed and weighted, for logits of this shape, and the dimension of the classes.
+    #[track_caller]
+    fn smoothed(&self, logits: &Tensor, target: &Tensor) -> (Tensor, isize) {
+        let (factor, shift, dim) = self.smoothing(logits, target);
+        ((target.to_dtype(logits.dtype()) * (1.0 - self.label_smoothing) + shift) * factor, dim)
+    }
+
+    /// What target probabilities of these logits are multiplied by after label smoothing (the weights by class), what
+    /// smoothing adds to each, and the dimension of the classes.
+    ///
+    /// # Panics
+    /// If shapes do not fit or an option is out of its range.
+    #[track_caller]
+    pub fn smoothing(&self, logits: &Tensor, target: &Tensor) -> (Tensor, f64, isize) {
         let op = "cross_entropy";
-        let fail = |what: String| {
-            let mut operands = vec![("logits", logits.dims()), ("target", target.dims())];
-            operands.extend(self.weight.as_ref().map(|w| ("weight", w.dims())));
-            Err(Error::shape(op, what, &operands, "[n, c], [n], weight [c]"))
+        self.check_smoothing().or_panic();
+        if logits.shape() != target.shape() || logits.ndim() == 0 {
+            let what = "logits and probabilities differ in shape";
+            panic!("{}", misfit(op, what, logits, target, self.weight.as_ref()));
+        }
+        check_weight(op, logits, target, self.weight.as_ref()).or_panic();
+        if self.ignore_index >= 0 {
+            let what = format!("ignore_index {} has no meaning for probabilities", self.ignore_index);
+            panic!("{}", Error::value(op, what));
+        }
+        let dim = class_dim(logits);
+        let classes = logits.dim(dim);
+        let by_class: Vec<usize> = (0..logits.ndim()).map(|d| if d == dim as usize { classes } else { 1 }).collect();
+        let factor = match &self.weight {
+            Some(weight) => weight.to_dtype(logits.dtype()).reshape(by_class),
+            None => Tensor::scalar(1.0).to_dtype(logits.dtype()),
         };
-        if logits.ndim() != 2 || target.ndim() != 1 || logits.dims()[0] != target.dims()[0] {
-            return fail("logits and targets do not fit".into());
-        }
-        let classes = logits.dims()[1];
-        if self.weight.as_ref().is_some_and(|w| w.dims() != [classes]) {
-            return fail(format!("needs one weight for each of {classes} classes"));
-        }
-        if !(0.0..=1.0).contains(&self.label_smoothing) {
-            return Err(Error::value(op, format!("label_smoothing {} is not in 0..=1", self.label_smoothing)));
-        }
-        if target.dtype() != DType::I64 {
-            return Err(Error::dtype(op, format!("needs targets of i64, got {}", target.dtype())));
-        }
-        let class = |(row, target): (usize, i64)| match usize::try_from(target) {
-            _ if target == self.ignore_index => Ok(None),
-            Ok(class) if class < classes => Ok(Some(class)),
-            _ => Err(Error::index(op, format!("target {target} of row {row} is no class, must be in 0..{classes}"))),
-        };
-        target.to_vec::<i64>().into_iter().enumerate().map(class).collect()
+        (factor, self.label_smoothing / classes as f64, dim)
     }
 
     fn terms<'a, T: Math>(
@@ -97,11 +168,13 @@ impl Tensor {
     /// `loss = -(1 - s) w[t] log p[t] - s/c sum over j of w[j] log p[j]` with `p = softmax(logits)`, for the target class
     /// `t` of each row.
     ///
-    /// Log-probabilities are never stored. Beside the loss this returns what the way back needs, `[n, 2]`: each row's
-    /// greatest logit and its sum of `e^(x - greatest)`.
+    /// Log-probabilities are never stored. Beside the loss this returns what the way back needs, two numbers per target:
+    /// its greatest logit and its sum of `e^(x - greatest)`. A target of floats is
+    /// [probabilities](Tensor::cross_entropy_probs), for which there is nothing to save.
     ///
     /// # Shape
-    /// `logits [n, c]`, `target [n]` of i64 -> a scalar, or `[n]` without reduction.
+    /// `logits [c]`, `[n, c]` or `[n, c, d..]`, `target []`, `[n]` or `[n, d..]` of i64 -> a scalar, or the shape of the
+    /// target without reduction.
     ///
     /// # Numerics
     /// Stable for logits of any size. The mean divides by the sum of the weights of the targets that are not ignored, so
@@ -122,22 +195,29 @@ impl Tensor {
             let (loss, saved) = self.widen().cross_entropy(target, options);
             return (loss.to_dtype(self.dtype()), saved);
         }
+        if target.dtype().is_floating_point() {
+            return (self.cross_entropy_probs(target, options), Tensor::zeros([0, 2], self.dtype()));
+        }
         let targets = options.targets(self, target).or_panic();
-        let (n, classes) = (self.dims()[0], self.dims()[1]);
+        let logits = self.movedim(class_dim(self), -1);
+        let (n, classes) = (targets.len(), logits.dim(-1));
         let weight = options.weight.as_ref().map(|w| w.to_dtype(self.dtype()).contiguous());
         dispatch!(float self.dtype(), "cross_entropy", T => {
             let terms = options.terms::<T>(&targets, weight.as_ref(), classes);
             let mut losses = vec![0.0; n];
             let saved = Tensor::build::<T>([n, 2], |saved| {
-                kernel::forward(self.view::<T>(), classes, &terms, &mut losses, saved);
+                kernel::forward(logits.view::<T>(), classes, &terms, &mut losses, saved);
             });
             let total = || losses.iter().sum::<f64>();
             let loss = match options.reduction {
-                Reduction::None => {
-                    Tensor::build::<T>([n], |out| out.iter_mut().zip(&losses).for_each(|(out, &x)| *out = T::of(x)))
-                }
+                Reduction::None => Tensor::build::<T>(target.shape(), |out| {
+                    out.iter_mut().zip(&losses).for_each(|(out, &x)| *out = T::of(x))
+                }),
                 Reduction::Sum => Tensor::scalar(T::of(total())),
                 Reduction::Mean => Tensor::scalar(T::of(total() / CrossEntropy::denominator(&terms))),
+                Reduction::BatchMean => {
+                    panic!("{}", Error::value("cross_entropy", "BatchMean is a reduction of kl_div only"))
+                }
             };
             (loss, saved)
         })
@@ -164,8 +244,9 @@ impl Tensor {
             return logits.through_compute(wide);
         }
         let targets = options.targets(logits, target).or_panic();
-        let (n, classes) = (logits.dims()[0], logits.dims()[1]);
-        let expected: &[usize] = if options.reduction == Reduction::None { &[n] } else { &[] };
+        let moved = logits.movedim(class_dim(logits), -1);
+        let (n, classes) = (targets.len(), moved.dim(-1));
+        let expected: &[usize] = if options.reduction == Reduction::None { target.dims() } else { &[] };
         if dloss.dims() != expected || saved.dims() != [n, 2] {
             let operands: &[(&str, &[usize])] =
                 &[("dloss", dloss.dims()), ("logits", logits.dims()), ("saved", saved.dims())];
@@ -179,11 +260,43 @@ impl Tensor {
             let saved = saved.contiguous();
             let saved = saved.as_slice::<T>().expect("made contiguous");
             let mean = if options.reduction == Reduction::Mean { CrossEntropy::denominator(&terms) } else { 1.0 };
-            let upstream = |row: usize| if dloss.len() == 1 { dloss[0] / mean } else { dloss[row] };
-            Tensor::build::<T>([n, classes], |dx| {
-                kernel::backward(logits.view::<T>(), classes, &terms, saved, upstream, dx);
+            let each = options.reduction == Reduction::None;
+            let upstream = |row: usize| if each { dloss[row] } else { dloss[0] / mean };
+            Tensor::build::<T>(moved.shape(), |dx| {
+                kernel::backward(moved.view::<T>(), classes, &terms, saved, upstream, dx);
             })
+            .movedim(-1, class_dim(logits))
         })
+    }
+
+    /// `-sum over j of w[j] q[j] log softmax(logits)[j]` for target probabilities `t`, with label smoothing `s` for
+    /// `q = (1 - s) t + s / c`.
+    ///
+    /// # Shape
+    /// Logits and target `[c]`, `[n, c]` or `[n, c, d..]` -> a scalar, or the shape without the classes.
+    ///
+    /// # Numerics
+    /// The mean divides by the number of distributions, whatever the weights.
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or `ignore_index` names a class.
+    ///
+    /// ```
+    /// use tensor::{CrossEntropy, Tensor};
+    /// let loss = Tensor::from([0.0, 0.0]).cross_entropy_probs(&Tensor::from([0.3, 0.7]), &CrossEntropy::default());
+    /// assert!((loss.item::<f64>() - 2f64.ln()).abs() < 1e-12);
+    /// ```
+    #[track_caller]
+    pub fn cross_entropy_probs(&self, target: &Tensor, options: &CrossEntropy) -> Tensor {
+        let (q, dim) = options.smoothed(self, target);
+        if self.dtype().is_half() {
+            return self.through_compute(|x| x.cross_entropy_probs(target, options));
+        }
+        let losses = -(self.log_softmax(dim) * q).sum_dim(dim, false);
+        match options.reduction {
+            Reduction::Mean => losses.sum() / losses.numel() as f64,
+            reduction => losses.reduced("cross_entropy", reduction),
+        }
     }
 }
 
@@ -235,7 +348,7 @@ mod tests {
             let expected = match options.reduction {
                 Reduction::None => Tensor::from_vec(losses, [n]),
                 Reduction::Sum => Tensor::scalar(total),
-                Reduction::Mean => Tensor::scalar(total / weights),
+                _ => Tensor::scalar(total / weights),
             };
             let (loss, saved) = x.cross_entropy(&target, &options);
             assert!(loss.allclose(&expected, 1e-12, 1e-12), "{options:?}\n{loss} {expected}");
@@ -286,7 +399,7 @@ mod tests {
         let message = |t: &Tensor| options.targets(&x, t).unwrap_err().to_string();
         assert_eq!(message(&Tensor::from([0i64, 3])), "cross_entropy: target 3 of row 1 is no class, must be in 0..3");
         assert!(message(&Tensor::from([0i64])).contains("logits [2, 3]   target [1]"));
-        assert!(message(&Tensor::from([0.0, 1.0])).contains("targets of i64"));
+        assert!(message(&Tensor::from([0u8, 1])).contains("targets of i64"));
         let weighted = CrossEntropy { weight: Some(Tensor::zeros([2], DType::F32)), ..options };
         assert!(weighted.targets(&x, &Tensor::from([0i64, 0])).unwrap_err().to_string().contains("one weight"));
     }
