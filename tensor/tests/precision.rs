@@ -148,7 +148,7 @@ fn functions() -> Vec<Function> {
         f("atanh", Tensor::atanh, f64::atanh),
         f("sigmoid", Tensor::sigmoid, sigmoid),
         f("silu", Tensor::silu, |x| gated(x, sigmoid(x))),
-        f("softplus", Tensor::softplus, softplus),
+        f("softplus", |x| x.softplus(1.0, f64::INFINITY), softplus),
         f("logsigmoid", Tensor::logsigmoid, |x| -softplus(-x)),
         f("mish", Tensor::mish, |x| gated(x, mish_slope(x))),
         f("erf", Tensor::erf, libm_erf),

@@ -152,7 +152,7 @@ impl Tensor {
     fn halves(&self, op: &str, dim: isize) -> (Tensor, Tensor) {
         let at = resolve_dim(op, dim, self.ndim()).or_panic();
         let size = self.dims()[at];
-        if size % 2 != 0 {
+        if !size.is_multiple_of(2) {
             let what = format!("dimension {at} of odd size {size} has no halves");
             panic!("{}", Error::shape(op, what, &[("input", self.dims())], "[.., 2 n, ..]"));
         }
