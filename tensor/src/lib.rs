@@ -29,6 +29,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use half::{bf16, f16};
 pub use kernels::parallel::{num_threads, set_num_threads};
 pub use ops::division::RoundingMode;
+pub use ops::einsum;
 pub use ops::matmul::matmul_shape;
 pub use ops::nn::attention::Attention;
 pub use ops::nn::cross_entropy::{CrossEntropy, Reduction};

@@ -109,6 +109,12 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 }
 
 #[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    vec![torch("matmul", &["matmul"], |a| done(a.var(0, "input")?.matmul(&a.var(1, "other")?)))]
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{REAL, agrees_with_reference};

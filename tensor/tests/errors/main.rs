@@ -5,6 +5,7 @@ mod provoke;
 mod losses;
 
 mod elementwise;
+mod products;
 
 use provoke::panic_of;
 use tensor::{DType, Tensor};
