@@ -6,17 +6,18 @@ use std::rc::Rc;
 use smallvec::{SmallVec, smallvec};
 use tensor::Tensor;
 
-use crate::mode::{is_grad_enabled, with_mode};
+use crate::mode::{is_anomaly_enabled, is_grad_enabled, with_pass_mode};
 use crate::step::{Edge, Need, Step};
 use crate::var::{Leaf, Origin, Var};
+use crate::{anomaly, checkpoint};
 
 /// How [`Var::backward_with`] runs; the default is PyTorch's.
 #[derive(Clone, Default)]
 pub struct BackwardOptions {
     /// The gradient of this value; a scalar's is 1 unless given.
     pub gradient: Option<Var>,
-    /// Keep what the pullbacks captured, for another pass over the same graph. `create_graph` implies it.
-    pub retain_graph: bool,
+    /// Keep what the pullbacks captured, for another pass over the same graph; `None` means as `create_graph`.
+    pub retain_graph: Option<bool>,
     /// Record the pass itself, so that the gradients can be differentiated.
     pub create_graph: bool,
     /// Only these get gradients, and only what they need is computed; `None` means every leaf.
@@ -28,11 +29,14 @@ pub struct BackwardOptions {
 pub struct GradOptions {
     /// The gradients of the outputs, one each; a scalar's is 1 unless given.
     pub grad_outputs: Option<Vec<Var>>,
-    /// Keep what the pullbacks captured, for another pass over the same graph. `create_graph` implies it.
-    pub retain_graph: bool,
+    /// Keep what the pullbacks captured, for another pass over the same graph; `None` means as `create_graph`.
+    pub retain_graph: Option<bool>,
     /// Record the pass itself, so that the gradients can be differentiated.
     pub create_graph: bool,
-    /// Give zeros instead of `None` for an input of which the outputs do not depend.
+    /// Give `None` for an input on which the outputs do not depend instead of refusing it; `None` means as
+    /// `materialize_grads`.
+    pub allow_unused: Option<bool>,
+    /// Give zeros for an input on which the outputs do not depend.
     pub materialize_grads: bool,
 }
 
@@ -40,7 +44,7 @@ impl Var {
     /// Adds the gradient of this scalar to every leaf it was computed from, and frees what the pullbacks captured.
     ///
     /// # Panics
-    /// When this does not require a gradient, is no scalar, or an earlier pass freed a part of the graph.
+    /// When this does not require a gradient, has more than one element, or an earlier pass freed a part of the graph.
     ///
     /// ```
     /// use autograd::Var;
@@ -70,29 +74,31 @@ impl Var {
     /// ```
     #[track_caller]
     pub fn backward_with(&self, options: BackwardOptions) {
-        let root = root("backward", self, options.gradient.as_ref());
+        let root = root("backward", "this value", self, options.gradient.as_ref());
         let wanted = options.inputs.as_ref().map(|inputs| {
             let wanted = Wanted::new("backward", &[self], &inputs.iter().collect::<Vec<_>>());
             inputs.iter().for_each(Var::retain_grad);
             wanted
         });
-        let retain = options.retain_graph || options.create_graph;
-        let deposit = Deposit::IntoLeaves;
-        Pass { wanted, retain, deposit, pending: BTreeMap::new() }.run([root], options.create_graph);
+        let retain = options.retain_graph.unwrap_or(options.create_graph);
+        Pass::new(wanted, retain, Deposit::IntoLeaves).run([root], options.create_graph);
     }
 }
 
 /// The gradients of `outputs`, summed over them, with respect to `inputs`, without touching any gradient slot.
 ///
-/// Only what the inputs need is computed. `None` stands for an input on which the outputs do not depend.
+/// Only what the inputs need is computed. Every gradient is there, except that with `allow_unused` `None` stands for an
+/// input on which the outputs do not depend. The slots of [`Var::retain_grad`] on the way are filled, those of leaves
+/// are not.
 ///
 /// # Panics
-/// When there is no input, an output or input does not require a gradient, an output without a given gradient is no
-/// scalar, or an earlier pass freed a part of the graph.
+/// When there is no input, an output or input does not require a gradient, an output without a given gradient has more
+/// than one element, a given gradient has another shape, the outputs do not depend on an input (unless `allow_unused`),
+/// or an earlier pass freed a part of the graph.
 ///
 /// # Differs
-/// There is no `allow_unused`: the `Option` says it. The slots of [`Var::retain_grad`] stay as they are; PyTorch fills
-/// them here too.
+/// There is no `is_grads_batched`, which needs operations that batch themselves (`vmap`): call `grad` once per gradient,
+/// with `retain_graph`. The gradients of the outputs are given for all of them or for none.
 ///
 /// ```
 /// use autograd::{GradOptions, Var, grad};
@@ -111,18 +117,26 @@ pub fn grad(outputs: &[&Var], inputs: &[&Var], options: GradOptions) -> Vec<Opti
         let (got, expected) = (given.len(), outputs.len());
         assert!(got == expected, "grad: {got} grad_outputs for {expected} outputs");
     }
+    let allow_unused = options.allow_unused.unwrap_or(options.materialize_grads);
+    assert!(
+        allow_unused || !options.materialize_grads,
+        "grad: materialize_grads gives zeros for unused inputs, so allow_unused cannot be Some(false)"
+    );
     let given = |i: usize| options.grad_outputs.as_ref().map(|given| &given[i]);
-    let roots: Vec<_> = outputs.iter().enumerate().map(|(i, output)| root("grad", output, given(i))).collect();
+    let name = |i: usize| format!("output {i}");
+    let roots = outputs.iter().enumerate().map(|(i, output)| root("grad", &name(i), output, given(i)));
+    let roots: Vec<_> = roots.collect();
     let wanted = Wanted::new("grad", outputs, inputs);
-    let pass = Pass {
-        wanted: Some(wanted),
-        retain: options.retain_graph || options.create_graph,
-        deposit: Deposit::Capture(vec![None; inputs.len()]),
-        pending: BTreeMap::new(),
-    };
+    let retain = options.retain_graph.unwrap_or(options.create_graph);
+    let pass = Pass::new(Some(wanted), retain, Deposit::Capture(vec![None; inputs.len()]));
     let Deposit::Capture(mut grads) = pass.run(roots, options.create_graph) else {
         unreachable!("a pass keeps its kind of deposit");
     };
+    if !allow_unused && let Some(unused) = grads.iter().position(Option::is_none) {
+        panic!(
+            "grad: the outputs do not depend on input {unused}; allow_unused gives None for it, materialize_grads zeros"
+        );
+    }
     if options.materialize_grads {
         for (grad, input) in grads.iter_mut().zip(inputs) {
             grad.get_or_insert_with(|| Var::new(Tensor::zeros_like(&input.tensor())));
@@ -133,23 +147,23 @@ pub fn grad(outputs: &[&Var], inputs: &[&Var], options: GradOptions) -> Vec<Opti
 
 /// Where a pass starts: the origin of `output` and its gradient.
 #[track_caller]
-fn root(caller: &str, output: &Var, gradient: Option<&Var>) -> (Origin, Var) {
+fn root(caller: &str, name: &str, output: &Var, gradient: Option<&Var>) -> (Origin, Var) {
     assert!(
         output.requires_grad(),
-        "{caller}: this value does not require a gradient and was not computed from one that does"
+        "{caller}: {name} does not require a gradient and was not computed from one that does"
     );
     let value = output.tensor();
     let gradient = match gradient {
         Some(gradient) => {
             let (got, expected) = (gradient.shape(), value.shape());
-            assert!(got == *expected, "{caller}: the gradient has shape {got}, the value {expected}");
+            assert!(got == *expected, "{caller}: the gradient of {name} has shape {got}, the value {expected}");
             if gradient.dtype() == value.dtype() { gradient.clone() } else { gradient.to_dtype(value.dtype()) }
         }
         None => {
             let shape = value.shape();
             assert!(
                 shape.numel() == 1,
-                "{caller}: a gradient can be created only for a scalar, this value has shape {shape}"
+                "{caller}: a gradient can be created only for a scalar, {name} has shape {shape}"
             );
             Var::new(Tensor::ones_like(&value))
         }
@@ -176,9 +190,7 @@ impl Wanted {
             .enumerate()
             .map(|(i, input)| match &*input.0.origin.borrow() {
                 origin if !origin.requires_grad() => panic!("{caller}: input {i} does not require a gradient"),
-                Origin::Constant => unreachable!("a constant does not require a gradient"),
-                Origin::Leaf(leaf) => (leaf.seq, 0),
-                Origin::Step(step, output) => (step.seq, *output),
+                origin => origin.number(),
             })
             .collect();
         let mut needed: HashSet<u64> = inputs.iter().map(|&(seq, _)| seq).collect();
@@ -204,7 +216,7 @@ impl Wanted {
         let mut after = HashSet::new();
         for (seq, step) in reached {
             let leads = step.edges.iter().any(|edge| match &edge.target {
-                Origin::Constant => false,
+                Origin::Constant(_) => false,
                 Origin::Leaf(leaf) => needed.contains(&leaf.seq),
                 Origin::Step(step, _) => needed.contains(&step.seq),
             });
@@ -242,12 +254,19 @@ struct Pass {
     retain: bool,
     deposit: Deposit,
     pending: BTreeMap<u64, (Receiver, Gradients)>,
+    /// Whether every gradient is searched for NaN.
+    anomaly: bool,
 }
 
 impl Pass {
+    fn new(wanted: Option<Wanted>, retain: bool, deposit: Deposit) -> Pass {
+        Pass { wanted, retain, deposit, pending: BTreeMap::new(), anomaly: is_anomaly_enabled() }
+    }
+
     #[track_caller]
     fn run(mut self, roots: impl IntoIterator<Item = (Origin, Var)>, create_graph: bool) -> Deposit {
-        with_mode(create_graph, || {
+        let _recomputed = checkpoint::Recomputed::during_this_pass();
+        with_pass_mode(create_graph, || {
             for (origin, gradient) in roots {
                 self.send(&origin, gradient);
             }
@@ -263,17 +282,16 @@ impl Pass {
 
     /// Puts a gradient with those that already wait for the same step output or leaf.
     fn send(&mut self, target: &Origin, gradient: Var) {
-        let (seq, output) = match target {
-            Origin::Constant => return,
-            Origin::Leaf(leaf) => (leaf.seq, 0),
-            Origin::Step(step, output) => (step.seq, *output as usize),
-        };
+        if let Origin::Constant(_) = target {
+            return;
+        }
+        let (seq, output) = target.number();
         let (_, slots) = self.pending.entry(seq).or_insert_with(|| match target {
-            Origin::Constant => unreachable!("returned above"),
+            Origin::Constant(_) => unreachable!("returned above"),
             Origin::Leaf(leaf) => (Receiver::Leaf(leaf.clone()), smallvec![None]),
             Origin::Step(step, _) => (Receiver::Step(step.clone()), smallvec![None; step.outputs as usize]),
         });
-        add_to(&mut slots[output], gradient);
+        add_to(&mut slots[output as usize], gradient);
     }
 
     fn arrive_at_leaf(&mut self, leaf: &Leaf, mut gradients: Gradients) {
@@ -295,7 +313,7 @@ impl Pass {
 
     #[track_caller]
     fn arrive_at_step(&mut self, step: &Rc<Step>, mut gradients: Gradients) {
-        self.show_to_watchers(step, &mut gradients);
+        Self::show_to_watchers(step, &mut gradients);
         if let Some(wanted) = &self.wanted {
             for (output, gradient) in gradients.iter().enumerate() {
                 let Some(gradient) = gradient else { continue };
@@ -314,7 +332,7 @@ impl Pass {
             .edges
             .iter()
             .map(|edge| match &edge.target {
-                Origin::Constant => false,
+                Origin::Constant(_) => false,
                 Origin::Leaf(leaf) => leaf.requires_grad.get() && wanted(leaf.seq),
                 Origin::Step(step, _) => wanted(step.seq),
             })
@@ -330,6 +348,9 @@ impl Pass {
             );
         };
         let grads = pullback.pull(step, &gradients, Need(&need));
+        if self.anomaly {
+            anomaly::check_gradients(step, &gradients, &grads, &need);
+        }
         // Freed before the gradients travel on, so that the memory can be used again at once.
         drop(pullback);
         drop(gradients);
@@ -349,7 +370,7 @@ impl Pass {
     }
 
     /// Runs the hooks of a step's outputs, then fills the slots of `retain_grad`.
-    fn show_to_watchers(&self, step: &Step, gradients: &mut [Option<Var>]) {
+    fn show_to_watchers(step: &Step, gradients: &mut [Option<Var>]) {
         if step.watch.borrow().is_none() {
             return;
         }
@@ -362,9 +383,7 @@ impl Pass {
             if let Some(hooks) = hooks {
                 gradient = hooks.run(gradient);
             }
-            if matches!(self.deposit, Deposit::IntoLeaves) {
-                retain(step, output as u32, &gradient);
-            }
+            retain(step, output as u32, &gradient);
             *slot = Some(gradient);
         }
     }

@@ -103,7 +103,7 @@ impl Var {
         assert!(self.requires_grad(), "register_hook: this value does not require a gradient");
         let hook: HookFn = Rc::new(hook);
         match &*self.0.origin.borrow() {
-            Origin::Constant => unreachable!("a constant does not require a gradient"),
+            Origin::Constant(_) => unreachable!("a constant does not require a gradient"),
             Origin::Leaf(leaf) => HookHandle { id: leaf.hooks.add(hook), owner: Owner::Leaf(Rc::downgrade(leaf)) },
             Origin::Step(step, output) => {
                 let mut watch = step.watch.borrow_mut();

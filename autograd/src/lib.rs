@@ -20,23 +20,33 @@
 //!   own.
 //! * Indices, targets and masks are plain [`tensor::Tensor`]s: no gradient can flow through them, and the types say so.
 
+mod anomaly;
+mod checkpoint;
 mod engine;
+mod functional;
 mod gradcheck;
+mod graphviz;
 mod hooks;
 mod mode;
 mod ops;
 mod record;
 mod reference;
+mod report;
 mod step;
 #[cfg(test)]
 mod testing;
 mod var;
 
+pub use checkpoint::checkpoint;
 pub use engine::{BackwardOptions, GradOptions, grad};
+pub use functional::{FunctionalOptions, hessian, hvp, jacobian, jvp, vhp, vjp};
 pub use gradcheck::{GradcheckError, GradcheckOptions, gradcheck, gradgradcheck};
 pub use hooks::HookHandle;
-pub use mode::{enable_grad, is_grad_enabled, no_grad};
+pub use mode::{
+    AnomalyOptions, detect_anomaly, detect_anomaly_with, enable_grad, is_anomaly_enabled, is_grad_enabled, no_grad,
+};
 pub use record::Kept;
 pub use reference::reference_vjp;
+pub use report::{GradientEntry, GradientReport, GradientState, gradient_report};
 pub use step::Need;
 pub use var::Var;

@@ -13,8 +13,9 @@ use std::rc::Rc;
 use smallvec::{SmallVec, smallvec};
 use tensor::{Shape, Tensor};
 
-use crate::mode::{is_grad_enabled, next_seq};
-use crate::step::{Edge, Grads, Need, Pullback, Step};
+use crate::anomaly;
+use crate::mode::{CHECK_FORWARD, RECORD, is_grad_enabled, mode, next_seq};
+use crate::step::{Edge, Grads, Need, Pullback, Scalar, Step};
 use crate::var::{Origin, Var};
 
 /// An input kept for a pullback: the tensor of that moment with its place in the graph. Dereferences to [`Var`].
@@ -71,19 +72,32 @@ impl Var {
     where
         F: Fn(&Var) -> Var + 'static,
     {
-        struct Unary<F>(F);
-        impl<F: Fn(&Var) -> Var> Pullback for Unary<F> {
-            fn pull(&self, _: &Rc<Step>, dys: &[Option<Var>], _: Need<'_>) -> Grads {
-                smallvec![dys[0].as_ref().map(&self.0)]
-            }
-            fn holds_values(&self) -> bool {
-                needs_drop::<F>()
-            }
-        }
-        if !recorded(&[input], &value) {
+        if !recorded(name, &[input], &value) {
             return Var::new(value);
         }
-        push(name, value, &[input], Rc::new(Unary(pullback)))
+        push(name, value, &[input], Scalar::None, Rc::new(Unary(pullback)))
+    }
+
+    /// [`Var::record_unary`] of an operation between a value and a number, which then shows in drawings of the graph.
+    #[track_caller]
+    pub(crate) fn record_scalar<F>(name: &'static str, value: Tensor, input: &Var, scalar: Scalar, pullback: F) -> Var
+    where
+        F: Fn(&Var) -> Var + 'static,
+    {
+        if !recorded(name, &[input], &value) {
+            return Var::new(value);
+        }
+        push(name, value, &[input], scalar, Rc::new(Unary(pullback)))
+    }
+
+    /// This value, with a note that its operation also read `tensors`, which are not in the graph, so that drawings of
+    /// the graph show them. Keeps their names, shapes and dtypes.
+    pub(crate) fn also_read(self, tensors: &[(&'static str, &Tensor)]) -> Var {
+        if let Origin::Step(step, _) = &*self.0.origin.borrow() {
+            let reads = tensors.iter().map(|(name, tensor)| (*name, tensor.shape().clone(), tensor.dtype()));
+            step.watch.borrow_mut().get_or_insert_with(Default::default).reads.extend(reads);
+        }
+        self
     }
 
     /// Records an operation: `pullback` maps the gradient of the result to one gradient per input, of which it computes
@@ -122,10 +136,10 @@ impl Var {
             }
         }
         let inputs = inputs.as_ref();
-        if !recorded(inputs, &value) {
+        if !recorded(name, inputs, &value) {
             return Var::new(value);
         }
-        push(name, value, inputs, Rc::new(Plain(pullback)))
+        push(name, value, inputs, Scalar::None, Rc::new(Plain(pullback)))
     }
 
     /// Records an operation whose pullback needs its own result `y`: `pullback(y, dy, need)`.
@@ -161,11 +175,11 @@ impl Var {
             }
         }
         let inputs = inputs.as_ref();
-        if !recorded(inputs, &value) {
+        if !recorded(name, inputs, &value) {
             return Var::new(value);
         }
         let kept = value.clone();
-        push(name, value, inputs, Rc::new(WithOutput(kept, pullback)))
+        push(name, value, inputs, Scalar::None, Rc::new(WithOutput(kept, pullback)))
     }
 
     /// Records an operation with several results; `pullback` gets one gradient per result, `None` for a result that had
@@ -207,13 +221,15 @@ impl Var {
             }
         }
         let inputs = inputs.as_ref();
-        if !values.iter().any(|value| recorded(inputs, value)) {
+        // Each is looked at, not only as many as decide: anomaly mode checks them all.
+        let recorded = values.iter().filter(|value| recorded(name, inputs, value)).count();
+        if recorded == 0 {
             return values.into_iter().map(Var::new).collect();
         }
-        let step = step(name, values.len(), inputs, Rc::new(Many(pullback)));
+        let step = step(name, values.len(), inputs, Scalar::None, Rc::new(Many(pullback)));
         let origin = |value: &Tensor, output: usize| match value.dtype().is_floating_point() {
             true => Origin::Step(step.clone(), output as u32),
-            false => Origin::Constant,
+            false => Origin::Constant(next_seq()),
         };
         values
             .into_iter()
@@ -242,24 +258,41 @@ impl Var {
     }
 }
 
+/// The pullback of an operation of one input and one result.
+struct Unary<F>(F);
+
+impl<F: Fn(&Var) -> Var> Pullback for Unary<F> {
+    fn pull(&self, _: &Rc<Step>, dys: &[Option<Var>], _: Need<'_>) -> Grads {
+        smallvec![dys[0].as_ref().map(&self.0)]
+    }
+    fn holds_values(&self) -> bool {
+        needs_drop::<F>()
+    }
+}
+
 /// True when an operation with this result enters the graph.
-fn recorded(inputs: &[&Var], value: &Tensor) -> bool {
-    is_grad_enabled() && inputs.iter().any(|input| input.requires_grad()) && value.dtype().is_floating_point()
+#[track_caller]
+fn recorded(name: &str, inputs: &[&Var], value: &Tensor) -> bool {
+    let mode = mode();
+    if mode & CHECK_FORWARD != 0 {
+        anomaly::check_result(name, inputs, value);
+    }
+    mode & RECORD != 0 && inputs.iter().any(|input| input.requires_grad()) && value.dtype().is_floating_point()
 }
 
 #[track_caller]
-fn push(name: &'static str, value: Tensor, inputs: &[&Var], pullback: Rc<dyn Pullback>) -> Var {
-    Var::with_origin(value, Origin::Step(step(name, 1, inputs, pullback), 0))
+fn push(name: &'static str, value: Tensor, inputs: &[&Var], scalar: Scalar, pullback: Rc<dyn Pullback>) -> Var {
+    Var::with_origin(value, Origin::Step(step(name, 1, inputs, scalar, pullback), 0))
 }
 
 #[track_caller]
-fn step(name: &'static str, outputs: usize, inputs: &[&Var], pullback: Rc<dyn Pullback>) -> Rc<Step> {
+fn step(name: &'static str, outputs: usize, inputs: &[&Var], scalar: Scalar, pullback: Rc<dyn Pullback>) -> Rc<Step> {
     let edges: SmallVec<[Edge; 2]> = inputs
         .iter()
         .map(|input| {
             let (value, origin) = (input.tensor(), input.0.origin.borrow());
             // What needs no gradient now gets none later either: nothing was kept for it.
-            let target = if origin.requires_grad() { origin.clone() } else { Origin::Constant };
+            let target = if origin.requires_grad() { origin.clone() } else { Origin::Constant(origin.number().0) };
             Edge { target, shape: Shape::from(value.dims()), dtype: value.dtype() }
         })
         .collect();
@@ -269,6 +302,7 @@ fn step(name: &'static str, outputs: usize, inputs: &[&Var], pullback: Rc<dyn Pu
         place: Location::caller(),
         edges,
         outputs: outputs as u32,
+        scalar,
         pullback: RefCell::new(Some(pullback)),
         watch: RefCell::new(None),
     })

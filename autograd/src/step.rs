@@ -51,6 +51,18 @@ pub(crate) struct Watch {
     pub hooks: Vec<(u32, Rc<Hooks>)>,
     /// Per output with `retain_grad`: its gradient.
     pub grads: Vec<(u32, Option<Var>)>,
+    /// The tensors that are operands without being in the graph, such as a loss's targets, for whoever draws it.
+    pub reads: Vec<(&'static str, Shape, DType)>,
+}
+
+/// The number that is an operand of a step, and its side.
+#[derive(Clone, Copy)]
+pub(crate) enum Scalar {
+    None,
+    /// As in `2.0 - x`.
+    Left(f64),
+    /// As in `x - 2.0`.
+    Right(f64),
 }
 
 /// One recorded operation.
@@ -62,6 +74,7 @@ pub(crate) struct Step {
     pub place: &'static Location<'static>,
     pub edges: SmallVec<[Edge; 2]>,
     pub outputs: u32,
+    pub scalar: Scalar,
     /// Empty once a pass has freed it.
     pub pullback: RefCell<Option<Rc<dyn Pullback>>>,
     pub watch: RefCell<Option<Box<Watch>>>,
@@ -104,9 +117,9 @@ impl Drop for Step {
         for edge in &mut self.edges {
             // Taken out even when others own it too: they may be garbage of this same step, which would leave the field
             // the last.
-            let target = std::mem::replace(&mut edge.target, Origin::Constant);
+            let target = std::mem::replace(&mut edge.target, Origin::Constant(0));
             let last = match &target {
-                Origin::Constant => false,
+                Origin::Constant(_) => false,
                 Origin::Leaf(leaf) => Rc::strong_count(leaf) == 1,
                 Origin::Step(step, _) => Rc::strong_count(step) == 1,
             };

@@ -34,7 +34,8 @@ pub(crate) struct Node {
 /// Where a value came from, and so where its gradient goes.
 #[derive(Clone)]
 pub(crate) enum Origin {
-    Constant,
+    /// A value that nothing is known about but its number, in the creation order of the steps.
+    Constant(u64),
     Leaf(Rc<Leaf>),
     /// An output, by number, of a step.
     Step(Rc<Step>, u32),
@@ -47,15 +48,19 @@ pub(crate) struct Leaf {
     pub requires_grad: Cell<bool>,
     pub grad: RefCell<Option<Var>>,
     pub hooks: Hooks,
+    /// Counts the changes of the value, for those who compute with it again and must have the same one.
+    pub version: Cell<u64>,
 }
 
 impl Leaf {
-    fn new(requires_grad: bool) -> Rc<Leaf> {
+    /// The leaf that a constant with this number becomes: steps that use it are younger.
+    fn new(seq: u64, requires_grad: bool) -> Rc<Leaf> {
         Rc::new(Leaf {
-            seq: next_seq(),
+            seq,
             requires_grad: Cell::new(requires_grad),
             grad: RefCell::new(None),
             hooks: Hooks::default(),
+            version: Cell::new(0),
         })
     }
 }
@@ -63,9 +68,18 @@ impl Leaf {
 impl Origin {
     pub fn requires_grad(&self) -> bool {
         match self {
-            Origin::Constant => false,
+            Origin::Constant(_) => false,
             Origin::Leaf(leaf) => leaf.requires_grad.get(),
             Origin::Step(..) => true,
+        }
+    }
+
+    /// The place in the creation order, and which output of a step this is.
+    pub fn number(&self) -> (u64, u32) {
+        match self {
+            Origin::Constant(seq) => (*seq, 0),
+            Origin::Leaf(leaf) => (leaf.seq, 0),
+            Origin::Step(step, output) => (step.seq, *output),
         }
     }
 }
@@ -73,7 +87,7 @@ impl Origin {
 impl Var {
     /// A value without history that does not require a gradient; see [`Var::requires_grad_`].
     pub fn new(value: Tensor) -> Var {
-        Var::with_origin(value, Origin::Constant)
+        Var::with_origin(value, Origin::Constant(next_seq()))
     }
 
     pub(crate) fn with_origin(value: Tensor, origin: Origin) -> Var {
@@ -138,6 +152,7 @@ impl Var {
         };
         let result = change(&mut value);
         if let Origin::Leaf(leaf) = &*origin {
+            leaf.version.set(leaf.version.get() + 1);
             let float = value.dtype().is_floating_point();
             assert!(
                 float || !leaf.requires_grad.get(),
@@ -166,8 +181,8 @@ impl Var {
         );
         let mut origin = self.0.origin.borrow_mut();
         match &*origin {
-            Origin::Constant if requires_grad => *origin = Origin::Leaf(Leaf::new(true)),
-            Origin::Constant => {}
+            Origin::Constant(seq) if requires_grad => *origin = Origin::Leaf(Leaf::new(*seq, true)),
+            Origin::Constant(_) => {}
             Origin::Leaf(leaf) => leaf.requires_grad.set(requires_grad),
             Origin::Step(step, _) => assert!(
                 requires_grad,
@@ -193,7 +208,7 @@ impl Var {
     /// The gradient that backward passes have added up here: of a leaf, or of a value with [`Var::retain_grad`].
     pub fn grad(&self) -> Option<Var> {
         match &*self.0.origin.borrow() {
-            Origin::Constant => None,
+            Origin::Constant(_) => None,
             Origin::Leaf(leaf) => leaf.grad.borrow().clone(),
             Origin::Step(step, output) => {
                 let watch = step.watch.borrow();
@@ -220,15 +235,15 @@ impl Var {
             );
         }
         let mut origin = self.0.origin.borrow_mut();
-        if matches!(&*origin, Origin::Constant) {
+        if let Origin::Constant(seq) = *origin {
             if grad.is_none() {
                 return;
             }
-            *origin = Origin::Leaf(Leaf::new(false));
+            *origin = Origin::Leaf(Leaf::new(seq, false));
         }
         // The old gradient drops after the borrow: it may own a graph.
         let _old = match &*origin {
-            Origin::Constant => unreachable!("made a leaf above"),
+            Origin::Constant(_) => unreachable!("made a leaf above"),
             Origin::Leaf(leaf) => leaf.grad.replace(grad),
             Origin::Step(step, output) => {
                 let mut watch = step.watch.borrow_mut();
@@ -342,7 +357,7 @@ impl fmt::Debug for Var {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.tensor(), f)?;
         match &*self.0.origin.borrow() {
-            Origin::Constant => Ok(()),
+            Origin::Constant(_) => Ok(()),
             Origin::Leaf(leaf) => write!(f, " requires_grad={}", leaf.requires_grad.get()),
             Origin::Step(step, _) => write!(f, " from `{}` at {}", step.name, step.place),
         }
@@ -361,7 +376,7 @@ mod tests {
     fn a_changed_value_does_not_reach_an_older_graph() {
         let w = leaf(&[2.0, 3.0]);
         let loss = (&w * &w).sum();
-        loss.backward_with(crate::BackwardOptions { retain_graph: true, ..Default::default() });
+        loss.backward_with(crate::BackwardOptions { retain_graph: Some(true), ..Default::default() });
         let first = w.grad().unwrap().to_vec::<f64>();
         w.zero_grad();
         w.update(|t| t.mul_scalar_(100.0));

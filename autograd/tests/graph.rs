@@ -83,7 +83,7 @@ fn only_what_the_wanted_inputs_need_is_computed() {
     let (a, b, c) = (leaf(&[2.0]), leaf(&[3.0]), leaf(&[4.0]));
     let ab = counted_mul(&a, &b, &counts);
     let y = counted_mul(&ab, &c, &counts);
-    let dc = grad(&[&y], &[&c], GradOptions { retain_graph: true, ..Default::default() });
+    let dc = grad(&[&y], &[&c], GradOptions { retain_graph: Some(true), ..Default::default() });
     assert_eq!(dc[0].as_ref().unwrap().item::<f64>(), 6.0);
     assert_eq!((counts[0].get(), counts[1].get()), (0, 1));
     y.backward_with(BackwardOptions { inputs: Some(vec![a.clone()]), ..Default::default() });
@@ -151,7 +151,7 @@ fn a_second_pass_is_refused() {
 fn a_retained_graph_passes_again_and_so_does_one_that_kept_nothing() {
     let x = leaf(&[3.0]);
     let y = &x * &x;
-    y.backward_with(BackwardOptions { retain_graph: true, ..Default::default() });
+    y.backward_with(BackwardOptions { retain_graph: Some(true), ..Default::default() });
     y.backward();
     assert_eq!(gradient(&x), [12.0]);
     x.zero_grad();
@@ -186,15 +186,6 @@ fn intermediate_values_can_be_asked_for() {
     (&a * &x).backward_with(BackwardOptions { inputs: Some(vec![a.clone()]), ..Default::default() });
     assert_eq!(gradient(&a), [2.0]);
     assert!(x.grad().is_none());
-}
-
-#[test]
-fn an_unused_input_has_no_gradient() {
-    let (x, other) = (leaf(&[2.0]), leaf(&[1.0, 1.0]));
-    let y = &x * 2.0;
-    assert!(grad(&[&y], &[&other], GradOptions::default())[0].is_none());
-    let zeros = grad(&[&y], &[&other], GradOptions { materialize_grads: true, ..Default::default() });
-    assert_eq!(zeros[0].as_ref().unwrap().to_vec::<f64>(), [0.0, 0.0]);
 }
 
 #[test]
@@ -335,7 +326,7 @@ fn a_vector_needs_a_gradient() {
 }
 
 #[test]
-#[should_panic(expected = "the gradient has shape [3], the value [2]")]
+#[should_panic(expected = "the gradient of this value has shape [3], the value [2]")]
 fn the_gradient_has_the_shape_of_the_value() {
     let gradient = Some(Var::new(Tensor::from([1.0, 2.0, 3.0])));
     (leaf(&[1.0, 2.0]) * 2.0).backward_with(BackwardOptions { gradient, ..Default::default() });

@@ -63,7 +63,7 @@ fn a_graph_keeps_what_its_pullbacks_captured() {
 
     // A retained graph keeps the old value of a leaf that changed; the leaf has its own.
     let loss = (&x * &x).sum();
-    loss.backward_with(BackwardOptions { retain_graph: true, ..Default::default() });
+    loss.backward_with(BackwardOptions { retain_graph: Some(true), ..Default::default() });
     x.zero_grad();
     x.update(|t| t.mul_scalar_(2.0));
     assert_buffers(base, 2);

@@ -4,6 +4,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use tensor::Tensor;
 
+use crate::step::Scalar;
 use crate::var::Var;
 
 impl Var {
@@ -116,7 +117,7 @@ impl Var {
     /// `dx = dy`.
     #[track_caller]
     pub fn add_scalar(&self, scalar: f64) -> Var {
-        Var::record_unary("add", self.tensor().add_scalar(scalar), self, |dy| dy.clone())
+        Var::record_scalar("add", self.tensor().add_scalar(scalar), self, Scalar::Right(scalar), |dy| dy.clone())
     }
 
     /// `x - scalar`, in the dtype of `x`.
@@ -125,7 +126,7 @@ impl Var {
     /// `dx = dy`.
     #[track_caller]
     pub fn sub_scalar(&self, scalar: f64) -> Var {
-        Var::record_unary("sub", self.tensor().sub_scalar(scalar), self, |dy| dy.clone())
+        Var::record_scalar("sub", self.tensor().sub_scalar(scalar), self, Scalar::Right(scalar), |dy| dy.clone())
     }
 
     /// `scalar - x`, in the dtype of `x`.
@@ -134,7 +135,7 @@ impl Var {
     /// `dx = -dy`.
     #[track_caller]
     pub fn rsub_scalar(&self, scalar: f64) -> Var {
-        Var::record_unary("sub", self.tensor().rsub_scalar(scalar), self, |dy| dy.neg())
+        Var::record_scalar("sub", self.tensor().rsub_scalar(scalar), self, Scalar::Left(scalar), |dy| dy.neg())
     }
 
     /// `x scalar`, in the dtype of `x`.
@@ -143,7 +144,9 @@ impl Var {
     /// `dx = dy scalar`.
     #[track_caller]
     pub fn mul_scalar(&self, scalar: f64) -> Var {
-        Var::record_unary("mul", self.tensor().mul_scalar(scalar), self, move |dy| dy.mul_scalar(scalar))
+        Var::record_scalar("mul", self.tensor().mul_scalar(scalar), self, Scalar::Right(scalar), move |dy| {
+            dy.mul_scalar(scalar)
+        })
     }
 
     /// `x / scalar`, in the dtype of `x`.
@@ -152,7 +155,9 @@ impl Var {
     /// `dx = dy / scalar`.
     #[track_caller]
     pub fn div_scalar(&self, scalar: f64) -> Var {
-        Var::record_unary("div", self.tensor().div_scalar(scalar), self, move |dy| dy.div_scalar(scalar))
+        Var::record_scalar("div", self.tensor().div_scalar(scalar), self, Scalar::Right(scalar), move |dy| {
+            dy.div_scalar(scalar)
+        })
     }
 
     /// `scalar / x`, in the dtype of `x`.
@@ -162,7 +167,9 @@ impl Var {
     #[track_caller]
     pub fn rdiv_scalar(&self, scalar: f64) -> Var {
         let x = self.keep();
-        Var::record_unary("div", self.tensor().rdiv_scalar(scalar), self, move |dy| dy * (x.rdiv_scalar(-scalar) / &*x))
+        Var::record_scalar("div", self.tensor().rdiv_scalar(scalar), self, Scalar::Left(scalar), move |dy| {
+            dy * (x.rdiv_scalar(-scalar) / &*x)
+        })
     }
 }
 

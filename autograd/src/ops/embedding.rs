@@ -24,10 +24,11 @@ impl Var {
     #[track_caller]
     pub fn embedding(&self, ids: &Tensor) -> Var {
         let (shape, kept) = (self.shape(), ids.clone());
-        Var::record_unary("embedding", self.tensor().embedding(ids), self, move |dy| {
+        let rows = Var::record_unary("embedding", self.tensor().embedding(ids), self, move |dy| {
             let (ids, rows) = (kept.reshape([kept.numel()]), dy.reshape([kept.numel(), shape[1]]));
             added_at(&rows, &shape, 0, &ids)
-        })
+        });
+        rows.also_read(&[("ids", ids)])
     }
 }
 

@@ -32,13 +32,14 @@ impl Var {
         }
         let (value, saved) = self.tensor().cross_entropy(target, options);
         let x = self.keep();
-        let (target, options) = (target.clone(), options.clone());
-        Var::record("cross_entropy", value, [self], move |dy, need| {
+        let (kept, options) = (target.clone(), options.clone());
+        let loss = Var::record("cross_entropy", value, [self], move |dy, need| {
             if is_grad_enabled() {
-                return reference_vjp(|v| reference(&v[0], &target, &options), &[&x], dy, need);
+                return reference_vjp(|v| reference(&v[0], &kept, &options), &[&x], dy, need);
             }
-            vec![Some(Var::new(Tensor::cross_entropy_backward(&dy.tensor(), &x.tensor(), &target, &saved, &options)))]
-        })
+            vec![Some(Var::new(Tensor::cross_entropy_backward(&dy.tensor(), &x.tensor(), &kept, &saved, &options)))]
+        });
+        loss.also_read(&[("target", target)])
     }
 
     /// `-sum w q log softmax(x)` over the classes for target probabilities, smoothed to `q` and weighted and reduced as

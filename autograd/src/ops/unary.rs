@@ -2,6 +2,7 @@
 
 use tensor::{DType, Tensor};
 
+use crate::step::Scalar;
 use crate::var::Var;
 
 impl Var {
@@ -208,7 +209,7 @@ impl Var {
     #[track_caller]
     pub fn powf(&self, p: f64) -> Var {
         let x = self.keep();
-        Var::record_unary("powf", self.tensor().powf(p), self, move |dy| match p {
+        Var::record_scalar("powf", self.tensor().powf(p), self, Scalar::Right(p), move |dy| match p {
             0.0 => zero(dy),
             1.0 => dy.clone(),
             2.0 => dy * &*x * 2.0,

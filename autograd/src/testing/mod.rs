@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use tensor::{DType, Tensor};
 
-use crate::{GradOptions, GradcheckOptions, Var, grad, gradcheck, gradgradcheck};
+use crate::gradcheck::{check, check_second};
+use crate::{GradOptions, GradcheckOptions, Var, grad};
 
 /// How an operation is tested, as data.
 pub(crate) struct Sample {
@@ -395,13 +396,13 @@ fn leaves(tensors: &[Tensor]) -> Vec<Var> {
 fn check_first_derivative(sample: &Sample, trial: &Trial) -> Result<(), String> {
     let inputs = leaves(&inputs(sample, trial));
     let options = GradcheckOptions::default();
-    gradcheck(|v| sample.run(v, trial.seed), &inputs, options).map_err(|error| error.to_string())
+    check(|v| sample.run(v, trial.seed), &inputs, options).map_err(|error| error.to_string())
 }
 
 fn check_second_derivative(sample: &Sample, trial: &Trial) -> Result<(), String> {
     let inputs = leaves(&inputs(sample, trial));
     let options = GradcheckOptions::default();
-    gradgradcheck(|v| sample.run(v, trial.seed), &inputs, options).map_err(|error| format!("second: {error}"))
+    check_second(|v| sample.run(v, trial.seed), &inputs, options).map_err(|error| format!("second: {error}"))
 }
 
 /// Values and gradients are those of contiguous inputs and gradients, and the inputs stay as they were.
