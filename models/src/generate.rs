@@ -53,7 +53,7 @@ impl Sampling {
         // In f64 no temperature above 0 is rounded to 0.
         let logits = logits.to_dtype(DType::F64);
         let k = self.top_k.unwrap_or(usize::MAX).clamp(1, logits.numel());
-        let (likeliest, ids) = logits.topk(k, 0);
+        let (likeliest, ids) = logits.topk(k, 0, true);
         let probabilities = ((&likeliest - likeliest.amax(0, true)) / self.temperature).softmax(0);
         let choice = probabilities.multinomial_with(1, false, rng).item::<i64>();
         ids.get::<i64>(&[choice as usize])

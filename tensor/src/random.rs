@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Normal, StandardNormal, Uniform};
+use rand_distr::{Distribution, Exp, Normal, StandardNormal, Uniform};
 
 use crate::dtype::dispatch;
 use crate::kernels::parallel;
@@ -182,7 +182,7 @@ draws! {
         };
         draw_float("normal", shape.into(), dtype, key, distribution)
     };
-    /// Integers (i64), uniform in `low..high`.
+    /// Integers (i64; convert with [`to_dtype`](Tensor::to_dtype) for another dtype), uniform in `low..high`.
     ///
     /// # Panics
     /// Unless `low < high`.
@@ -191,6 +191,16 @@ draws! {
             panic!("{}", Error::value("randint", format!("there is no integer from {low} to below {high}")));
         };
         Tensor::build::<i64>(shape, |out| key.fill(out, |rng| distribution.sample(rng)))
+    };
+    /// Exponential with the given rate: mean `1 / rate`.
+    ///
+    /// # Panics
+    /// If `rate` is not positive and finite.
+    exponential, exponential_with(rate: f64, shape: impl Into<Shape>, dtype: DType) |key| {
+        let Some(distribution) = Exp::new(rate).ok().filter(|_| rate > 0.0 && rate.is_finite()) else {
+            panic!("{}", Error::value("exponential", format!("the rate must be positive and finite, got {rate}")));
+        };
+        draw_float("exponential", shape.into(), dtype, key, distribution)
     };
     /// 1 with probability `p`, else 0.
     ///
@@ -236,70 +246,6 @@ fn uniform(op: &str, low: f64, high: f64, shape: Shape, dtype: DType, key: DrawK
         let x = <T as Element>::from_f64(low + (high - low) * unit(rng));
         if x < high_t { x } else { low_t }
     })))
-}
-
-impl Tensor {
-    /// `n` indices (i64) per row, drawn with probability proportional to the row's non-negative weights, which need not
-    /// add up to 1.
-    ///
-    /// # Shape
-    /// `[.., c] -> [.., n]`
-    /// # Panics
-    /// If a weight is negative or not finite, a row has no positive weight, or (without replacement) fewer than `n`.
-    ///
-    /// ```
-    /// use tensor::Tensor;
-    /// let drawn = Tensor::from([0.0, 3.0, 0.0]).multinomial(5, true);
-    /// assert_eq!(drawn.to_vec::<i64>(), [1; 5]);
-    /// ```
-    #[track_caller]
-    pub fn multinomial(&self, n: usize, replacement: bool) -> Tensor {
-        let key = with_default(Generator::next_key);
-        multinomial(self, n, replacement, key)
-    }
-
-    /// [`multinomial`](Tensor::multinomial) drawn from `generator`.
-    #[track_caller]
-    pub fn multinomial_with(&self, n: usize, replacement: bool, generator: &mut Generator) -> Tensor {
-        multinomial(self, n, replacement, generator.next_key())
-    }
-}
-
-#[track_caller]
-fn multinomial(weights: &Tensor, n: usize, replacement: bool, key: DrawKey) -> Tensor {
-    let c = weights.dim(-1);
-    let weights_f64 = weights.to_dtype(DType::F64).to_vec::<f64>();
-    let mut drawn = Vec::new();
-    for (i, row) in weights_f64.chunks(c.max(1)).enumerate() {
-        let mut row = row.to_vec();
-        let fail = |what: &str| -> ! { panic!("{}", Error::value("multinomial", format!("{what} in row {i}"))) };
-        if row.iter().any(|w| !w.is_finite() || *w < 0.0) {
-            fail("a weight is negative or not finite");
-        }
-        if row.iter().filter(|&&w| w > 0.0).count() < if replacement { 1.min(n) } else { n } {
-            fail("there are too few positive weights");
-        }
-        let mut rng = key.block(i);
-        for _ in 0..n {
-            let mut left = rng.random::<f64>() * row.iter().sum::<f64>();
-            // Rounding may use up all the weight; then it is the last one that has any.
-            let mut chosen = row.iter().rposition(|&w| w > 0.0).unwrap_or(0);
-            for (j, &w) in row.iter().enumerate() {
-                if w > 0.0 && left < w {
-                    chosen = j;
-                    break;
-                }
-                left -= w;
-            }
-            drawn.push(chosen as i64);
-            if !replacement {
-                row[chosen] = 0.0;
-            }
-        }
-    }
-    let mut shape = weights.dims().to_vec();
-    *shape.last_mut().expect("dim(-1) exists") = n;
-    Tensor::from_vec(drawn, shape)
 }
 
 #[cfg(test)]

@@ -235,42 +235,37 @@ pub fn broadcast_shapes(op: &str, a: &[usize], b: &[usize]) -> Result<Shape> {
         .collect()
 }
 
-/// A number that may stand in a `reshape`: a size, or -1 for "whatever is left".
-pub trait ReshapeSize: Copy {
-    /// The number as a signed integer.
+/// A whole number of any type, as sizes and positions are given: `reshape([2, -1])`, `select(0, -1)`.
+pub trait Whole: Copy {
+    /// The number as a signed integer; one that is too large becomes the greatest there is.
     fn signed(self) -> isize;
 }
-impl ReshapeSize for usize {
-    fn signed(self) -> isize {
-        self as isize
-    }
+macro_rules! whole {
+    ($($t:ty),*) => {$(
+        impl Whole for $t {
+            fn signed(self) -> isize {
+                isize::try_from(self).unwrap_or(if self > 0 { isize::MAX } else { isize::MIN })
+            }
+        }
+    )*};
 }
-impl ReshapeSize for isize {
-    fn signed(self) -> isize {
-        self
-    }
-}
-impl ReshapeSize for i32 {
-    fn signed(self) -> isize {
-        self as isize
-    }
-}
+whole!(usize, isize, i32, i64);
 
-/// The target of a `reshape`: sizes of which at most one is -1.
+/// The target of a `reshape` or an `expand`: sizes, and -1 for the one that follows from the rest.
 #[derive(Debug, Clone)]
 pub struct ReshapeTarget(SmallVec<[isize; INLINE]>);
 
-impl<S: ReshapeSize, const N: usize> From<[S; N]> for ReshapeTarget {
+impl<S: Whole, const N: usize> From<[S; N]> for ReshapeTarget {
     fn from(sizes: [S; N]) -> Self {
         ReshapeTarget(sizes.iter().map(|s| s.signed()).collect())
     }
 }
-impl<S: ReshapeSize> From<&[S]> for ReshapeTarget {
+impl<S: Whole> From<&[S]> for ReshapeTarget {
     fn from(sizes: &[S]) -> Self {
         ReshapeTarget(sizes.iter().map(|s| s.signed()).collect())
     }
 }
-impl<S: ReshapeSize> From<Vec<S>> for ReshapeTarget {
+impl<S: Whole> From<Vec<S>> for ReshapeTarget {
     fn from(sizes: Vec<S>) -> Self {
         ReshapeTarget(sizes.iter().map(|s| s.signed()).collect())
     }
@@ -286,10 +281,16 @@ impl From<Shape> for ReshapeTarget {
     }
 }
 
+impl From<()> for ReshapeTarget {
+    fn from((): ()) -> Self {
+        ReshapeTarget(SmallVec::new())
+    }
+}
+
 impl ReshapeTarget {
-    /// The shape that this target gives a tensor of shape `from`.
-    pub fn resolve(&self, from: &Shape) -> Result<Shape> {
-        let fail = |what: String| Err(Error::shape("reshape", what, &[("from", from)], "the number of elements stays"));
+    /// The shape that this target gives a tensor of shape `from` which `op` reshapes; -1 is whatever is left.
+    pub fn resolve(&self, op: &str, from: &Shape) -> Result<Shape> {
+        let fail = |what: String| Err(Error::shape(op, what, &[("from", from)], "the number of elements stays"));
         let numel = from.numel();
         let mut known = 1usize;
         let mut unknown = None;
@@ -310,5 +311,19 @@ impl ReshapeTarget {
         }
         shape.checked_numel()?;
         Ok(shape)
+    }
+
+    /// The shape to which `op` stretches a tensor of shape `from`; -1 leaves a size as it is.
+    pub(crate) fn stretched(&self, op: &str, from: &Shape) -> Result<Shape> {
+        let lead = self.0.len().saturating_sub(from.len());
+        let size = |(d, &size): (usize, &isize)| match size {
+            -1 if d >= lead => Ok(from[d - lead]),
+            s if s >= 0 => Ok(s as usize),
+            s => {
+                let what = format!("size {s} in {:?}", self.0.as_slice());
+                Err(Error::shape(op, what, &[("from", from)], "-1 only for a dimension that there is"))
+            }
+        };
+        self.0.iter().enumerate().map(size).collect()
     }
 }

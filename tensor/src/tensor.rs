@@ -256,13 +256,18 @@ impl Tensor {
     /// ```
     pub fn as_slice_mut<T: Element>(&mut self) -> &mut [T] {
         assert_eq!(T::DTYPE, self.dtype(), "the element type asked for is not the tensor's dtype");
+        self.own();
+        let range = self.layout.offset..self.layout.offset + self.numel();
+        let storage = Arc::get_mut(&mut self.storage).expect("a sole owner, checked above");
+        &mut storage.as_slice_mut::<T>()[range]
+    }
+
+    /// Makes this tensor the only owner of its memory, in row-major order, so that a write changes nobody else's.
+    pub(crate) fn own(&mut self) {
         if !self.is_sole_owner() {
             memory::count_copy_on_write();
             *self = self.copy();
         }
-        let range = self.layout.offset..self.layout.offset + self.numel();
-        let storage = Arc::get_mut(&mut self.storage).expect("a sole owner, checked above");
-        &mut storage.as_slice_mut::<T>()[range]
     }
 
     /// Whether a write needs no copy: nobody else holds the memory, and the elements lie in row-major order.

@@ -141,7 +141,7 @@ proptest! {
         check(same(&values, &by_index(&shape, |i| sorted(i)[i[dim]])))?;
         check(same(&x.gather(d, &positions), &by_index(&shape, |i| sorted(i)[i[dim]])))?;
         check(same(&x.cumsum(d), &by_index(&shape, |i| line(i)[..=i[dim]].iter().sum())))?;
-        let (top, _) = x.topk(1, d);
+        let (top, _) = x.topk(1, d, true);
         check(same(&top, &x.amax(d, true).to_vec::<f64>()))?;
         let (max, at) = x.max_dim(d, false);
         check(same(&max, &x.amax(d, false).to_vec::<f64>()))?;

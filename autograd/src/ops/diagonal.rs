@@ -19,7 +19,7 @@ impl Var {
             let fit = |x: &Var, dim: isize| {
                 let (have, want) = (x.dim(dim), shape[dim as usize]);
                 match have < want {
-                    true => crate::ops::shape::among_zeros(x, dim, 0, want),
+                    true => crate::ops::parts::among_zeros(x, dim, 0, want),
                     false => x.narrow(dim, 0, want),
                 }
             };

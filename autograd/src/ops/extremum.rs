@@ -1,4 +1,4 @@
-//! Largest and smallest elements, and sorting.
+//! Largest and smallest elements.
 
 use tensor::{Dims, Tensor};
 
@@ -82,26 +82,6 @@ impl Var {
         (self.picked("min_dim", values, &indices, dim, keepdim), indices)
     }
 
-    /// The `k` largest elements along `dim` in descending order, and their indices.
-    ///
-    /// # Gradient
-    /// `dy` to the elements at the indices. Keeps the indices.
-    #[track_caller]
-    pub fn topk(&self, k: usize, dim: isize) -> (Var, Tensor) {
-        let (values, indices) = self.tensor().topk(k, dim);
-        (self.picked("topk", values, &indices, dim, true), indices)
-    }
-
-    /// The elements along `dim` in ascending or descending order, and their indices.
-    ///
-    /// # Gradient
-    /// `dy` to the elements at the indices. Keeps the indices.
-    #[track_caller]
-    pub fn sort(&self, dim: isize, descending: bool) -> (Var, Tensor) {
-        let (values, indices) = self.tensor().sort(dim, descending);
-        (self.picked("sort", values, &indices, dim, true), indices)
-    }
-
     /// The index of the largest element along `dim`: no gradient flows through it.
     #[track_caller]
     pub fn argmax(&self, dim: isize, keepdim: bool) -> Tensor {
@@ -116,7 +96,14 @@ impl Var {
 
     /// `values`, which were picked from this at `indices` along `dim` by a kernel of their own.
     #[track_caller]
-    fn picked(&self, name: &'static str, values: Tensor, indices: &Tensor, dim: isize, keepdim: bool) -> Var {
+    pub(crate) fn picked(
+        &self,
+        name: &'static str,
+        values: Tensor,
+        indices: &Tensor,
+        dim: isize,
+        keepdim: bool,
+    ) -> Var {
         let (shape, indices) = (self.shape(), indices.clone());
         Var::record_unary(name, values, self, move |dy| {
             let zeros = Var::new(Tensor::zeros(&shape, dy.dtype()));
@@ -148,11 +135,6 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
         sample("amin", &[DISTINCT], nonempty, |v, p| v[0].amin(p.dims(v[0].ndim()), p.coin()).into()),
         sample("max_dim", &[DISTINCT], rows, |v, p| v[0].max_dim(p.dim(v[0].ndim()), p.coin()).0.into()),
         sample("min_dim", &[DISTINCT], rows, |v, p| v[0].min_dim(p.dim(v[0].ndim()), p.coin()).0.into()),
-        sample("topk", &[DISTINCT], rows, |v, p| {
-            let dim = p.dim(v[0].ndim());
-            v[0].topk(1 + p.below(v[0].dim(dim)), dim).0.into()
-        }),
-        sample("sort", &[DISTINCT], rows, |v, p| v[0].sort(p.dim(v[0].ndim()), p.coin()).0.into()),
         sample("argmax", &[DISTINCT], rows, |v, p| mask(v[0].argmax(p.dim(v[0].ndim()), p.coin()))),
         sample("argmin", &[DISTINCT], rows, |v, p| mask(v[0].argmin(p.dim(v[0].ndim()), p.coin()))),
     ]

@@ -1,20 +1,46 @@
-//! Reading and adding at indices. Indices are plain `I64` [`Tensor`]s.
+//! Reading at indices. Indices are plain integer [`Tensor`]s.
 
-use tensor::{Shape, Tensor};
+use std::rc::Rc;
 
-use crate::ops::shape::among_zeros;
+use tensor::{DType, Index, Indices, Shape, Tensor, broadcast_shapes};
+
+use crate::ops::parts::{resolved, seen};
 use crate::var::Var;
 
 impl Var {
+    /// The elements that indices name, as Python's `x[..]` reads them.
+    ///
+    /// # Gradient
+    /// `dy` among zeros, added up where an element was read several times; this copies. Keeps the indices.
+    ///
+    /// ```
+    /// use autograd::Var;
+    /// use tensor::Tensor;
+    /// let x = Var::new(Tensor::from([[1.0, 2.0], [3.0, 4.0]])).requires_grad_(true);
+    /// x.i((.., &Tensor::from([1i64, 1]))).sum().backward();
+    /// assert_eq!(x.grad().unwrap().to_vec::<f64>(), [0.0, 2.0, 0.0, 2.0]);
+    /// ```
+    #[track_caller]
+    pub fn i(&self, indices: impl Indices) -> Var {
+        let indices = indices.indices();
+        if !indices.iter().any(|index| matches!(index, Index::Tensor(_) | Index::Flag(_))) {
+            return seen("i", self, Rc::new(move |x| x.i(&indices[..])));
+        }
+        let shape = self.shape();
+        Var::record_unary("i", self.tensor().i(&indices[..]), self, move |dy| {
+            Var::new(Tensor::zeros(&shape, dy.dtype())).index_put(&indices[..], dy, true)
+        })
+    }
+
     /// The slices at `ids` (1-d) along `dim`.
     ///
     /// # Gradient
     /// `dy` added up at `ids`. Keeps `ids`.
     #[track_caller]
     pub fn index_select(&self, dim: isize, ids: &Tensor) -> Var {
-        let (shape, kept) = (self.shape(), ids.clone());
+        let (shape, kept) = (self.shape(), ids.reshape([ids.numel()]));
         Var::record_unary("index_select", self.tensor().index_select(dim, ids), self, move |dy| {
-            added_at(dy, &shape, dim, &kept)
+            if shape.is_empty() { dy.clone() } else { added_at(dy, &shape, dim, &kept) }
         })
     }
 
@@ -30,31 +56,63 @@ impl Var {
         })
     }
 
-    /// `x` with the elements of `src` added at `ids` along `dim`; the reverse of [`Var::gather`].
+    /// [`Var::gather`] in which value and indices are broadcast to each other in every dimension but `dim`, and negative
+    /// indices count from the end. Without `dim`, both are seen as vectors.
     ///
     /// # Gradient
-    /// `dx = dy`, `dsrc = dy` gathered at `ids`. Keeps `ids`.
+    /// `dy` added up at `ids`, and summed over what was broadcast.
     #[track_caller]
-    pub fn scatter_add(&self, dim: isize, ids: &Tensor, src: &Var) -> Var {
-        let (shape, kept) = (src.shape(), ids.clone());
-        let value = self.tensor().scatter_add(dim, ids, &src.tensor());
-        Var::record("scatter_add", value, [self, src], move |dy, need| {
-            // A source may be larger than the indices; what lies beside them had no part.
-            let fill = |dsrc: Var| (0..shape.len()).fold(dsrc, |dsrc, d| among_zeros(&dsrc, d as isize, 0, shape[d]));
-            [need.of(0, || dy.clone()), need.of(1, || fill(dy.gather(dim, &kept)))]
+    pub fn take_along_dim(&self, ids: &Tensor, dim: impl Into<Option<isize>>) -> Var {
+        let dim = dim.into();
+        // Checked by the tensor's method; what follows only finds the same operands again.
+        let value = self.tensor().take_along_dim(ids, dim);
+        let (shape, dim, ids) = match dim {
+            None => (Shape::from([self.numel()]), 0, ids.ravel()),
+            Some(dim) => {
+                let d = resolved("take_along_dim", dim, self.ndim()) as usize;
+                let (mut x, mut to) = (self.shape().to_vec(), ids.shape().to_vec());
+                (x[d], to[d]) = (1, 1);
+                let mut shape = broadcast_shapes("take_along_dim", &x, &to).expect("checked before").to_vec();
+                shape[d] = ids.dims()[d];
+                let ids = ids.expand(&shape[..]);
+                shape[d] = self.dim(dim);
+                (Shape::from(shape), d as isize, ids)
+            }
+        };
+        let n = shape[dim as usize];
+        let ids = ids.to_dtype(DType::I64);
+        let ids = Tensor::where_(&ids.lt_scalar(0.0), &(&ids + n as f64), &ids);
+        let from = self.shape();
+        let flat = from.len() != shape.len();
+        Var::record_unary("take_along_dim", value, self, move |dy| {
+            let dx = Var::new(Tensor::zeros(&shape, dy.dtype())).scatter_add(dim, &ids, dy);
+            if flat || dx.numel() == from.numel() { dx.reshape(&from) } else { dx }
         })
     }
 
-    /// `x` with the slices of `src` added at `ids` (1-d) along `dim`; the reverse of [`Var::index_select`].
+    /// The elements at `ids` of all elements in row-major order; negative indices count from the end.
     ///
     /// # Gradient
-    /// `dx = dy`, `dsrc = dy` selected at `ids`. Keeps `ids`.
+    /// `dy` added up at `ids`. Keeps `ids`.
     #[track_caller]
-    pub fn index_add(&self, dim: isize, ids: &Tensor, src: &Var) -> Var {
-        let kept = ids.clone();
-        let value = self.tensor().index_add(dim, ids, &src.tensor());
-        Var::record("index_add", value, [self, src], move |dy, need| {
-            [need.of(0, || dy.clone()), need.of(1, || dy.index_select(dim, &kept))]
+    pub fn take(&self, ids: &Tensor) -> Var {
+        let (shape, kept) = (self.shape(), ids.clone());
+        Var::record_unary("take", self.tensor().take(ids), self, move |dy| {
+            Var::new(Tensor::zeros(&shape, dy.dtype())).put(&kept, dy, true)
+        })
+    }
+
+    /// The elements where `mask` holds, as a vector; value and mask are broadcast to each other.
+    ///
+    /// # Gradient
+    /// `dy` where `mask` holds, 0 elsewhere. Keeps `mask`.
+    #[track_caller]
+    pub fn masked_select(&self, mask: &Tensor) -> Var {
+        let value = self.tensor().masked_select(mask);
+        let shape = broadcast_shapes("masked_select", &self.shape(), mask.shape()).expect("checked before");
+        let kept = mask.clone();
+        Var::record_unary("masked_select", value, self, move |dy| {
+            Var::new(Tensor::zeros(&shape, dy.dtype())).masked_scatter(&kept, dy)
         })
     }
 
@@ -95,8 +153,24 @@ pub(crate) fn added_at(dy: &Var, shape: &Shape, dim: isize, ids: &Tensor) -> Var
 
 #[cfg(test)]
 pub(crate) fn table() -> Vec<crate::testing::Sample> {
+    use tensor::{Ellipsis, NewAxis};
+
     use crate::testing::*;
     vec![
+        sample("i", &[REAL], rows, |v, p| {
+            let last = p.dim(v[0].dim(-1));
+            v[0].i((Ellipsis, NewAxis, last)).into()
+        }),
+        sample("i", &[REAL], at_least_2d, |v, _| v[0].i((.., tensor::slice(-2.., 2))).into()),
+        sample("i", &[REAL], rows, |v, p| {
+            let ids = p.ids(&[2, 3], v[0].dim(0));
+            v[0].i(&ids).into()
+        }),
+        sample("i", &[REAL], rows, |v, p| {
+            let (a, b) = (p.ids(&[2, 1], v[0].dim(0)), p.ids(&[3], v[0].dim(-1)));
+            if v[0].ndim() == 1 { v[0].i((NewAxis, &b)).into() } else { v[0].i((&a, Ellipsis, &b)).into() }
+        }),
+        sample("i", &[REAL], same, |v, p| v[0].i(p.mask(&v[0].shape())).into()),
         sample("index_select", &[REAL], rows, |v, p| {
             let dim = p.dim(v[0].ndim());
             v[0].index_select(dim, &p.ids(&[4], v[0].dim(dim))).into()
@@ -105,17 +179,26 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
             let dim = p.dim(v[0].ndim());
             v[0].gather(dim, &p.ids(&v[0].shape(), v[0].dim(dim))).into()
         }),
-        sample("scatter_add", &[REAL, REAL], rows, |v, p| {
+        sample("take_along_dim", &[REAL], rows, |v, p| {
             let dim = p.dim(v[0].ndim());
-            v[0].scatter_add(dim, &p.ids(&v[1].shape(), v[0].dim(dim)), &v[1]).into()
+            let ids = p.ids(&v[0].shape(), v[0].dim(dim)).narrow(p.dim(v[0].ndim()), 0, 1);
+            v[0].take_along_dim(&(ids - v[0].dim(dim) as f64), dim).into()
         }),
-        sample("scatter_add", &[REAL, REAL], rows, |v, p| {
-            let ids = p.ids(&v[0].shape(), v[0].dim(0)).narrow(0, 0, 1);
-            v[0].scatter_add(0, &ids, &v[1]).into()
+        sample("take_along_dim", &[REAL], rows, |v, p| {
+            let (dim, mut shape) = (p.dim(v[0].ndim()), v[0].shape().to_vec());
+            shape[0] = 3;
+            let x = v[0].narrow(0, 0, 1);
+            let n = x.dim(dim);
+            x.take_along_dim(&p.ids(&shape, n), dim).into()
         }),
-        sample("index_add", &[REAL, REAL], rows, |v, p| {
-            let dim = p.dim(v[0].ndim());
-            v[0].index_add(dim, &p.ids(&[v[1].dim(dim)], v[0].dim(dim)), &v[1]).into()
+        sample("take_along_dim", &[REAL], rows, |v, p| v[0].take_along_dim(&p.ids(&[2, 2], v[0].numel()), None).into()),
+        sample("take", &[REAL], nonempty, |v, p| {
+            v[0].take(&(p.ids(&[2, 3], v[0].numel()) - p.below(2) as f64 * v[0].numel() as f64)).into()
+        }),
+        sample("masked_select", &[REAL], same, |v, p| {
+            let shape = v[0].shape();
+            let mask = if p.coin() { p.unbroadcast(&shape) } else { [&[2], &shape[..]].concat() };
+            v[0].masked_select(&p.mask(&mask)).into()
         }),
         sample("tril", &[REAL], at_least_2d, |v, p| v[0].tril(p.below(3) as isize - 1).into()),
         sample("triu", &[REAL], at_least_2d, |v, p| v[0].triu(p.below(3) as isize - 1).into()),

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use tensor::{Shape, Tensor, resolve_dim};
+use tensor::{Cuts, Indexing, Shape, Sizes, Tensor, resolve_dim};
 
 use crate::var::Var;
 
@@ -24,12 +24,17 @@ impl Var {
         let inputs: Vec<&Var> = vars.iter().map(Borrow::borrow).collect();
         let values: Vec<Tensor> = inputs.iter().map(|input| input.value()).collect();
         let value = Tensor::cat(&values, dim);
-        let lengths: Vec<usize> = values.iter().map(|value| value.dim(dim)).collect();
+        // A vector without an element has no part, whatever the result's shape.
+        let length = |input: &Tensor| if input.dims() == [0] { None } else { Some(input.dim(dim)) };
+        let lengths: Vec<Option<usize>> = values.iter().map(length).collect();
         Var::record("cat", value, inputs, move |dy, need| {
             let mut start = 0;
-            let part = |(i, &len): (usize, &usize)| {
-                let part = need.of(i, || dy.narrow(dim, start, len));
-                start += len;
+            let part = |(i, len): (usize, &Option<usize>)| {
+                let part = need.of(i, || match *len {
+                    Some(len) => dy.narrow(dim, start, len),
+                    None => Var::new(Tensor::zeros([0], dy.dtype())),
+                });
+                start += len.unwrap_or(0);
                 part
             };
             lengths.iter().enumerate().map(part).collect::<Vec<_>>()
@@ -50,14 +55,98 @@ impl Var {
         })
     }
 
-    /// Pieces of `size` along `dim`; the last may be shorter.
+    /// The values side by side: vectors one after another, matrices along their columns.
+    ///
+    /// # Gradient
+    /// To each its part of `dy`, a view.
+    #[track_caller]
+    pub fn hstack<V: Borrow<Var>>(vars: &[V]) -> Var {
+        let lined = with_dims(vars, 1);
+        let dim = lined.first().map_or(0, |var| var.ndim().min(2) as isize - 1);
+        Var::cat(&lined, dim)
+    }
+
+    /// The values one below another; a vector is a row.
+    ///
+    /// # Gradient
+    /// To each its part of `dy`, a view.
+    #[track_caller]
+    pub fn vstack<V: Borrow<Var>>(vars: &[V]) -> Var {
+        Var::cat(&with_dims(vars, 2), 0)
+    }
+
+    /// The values side by side along dimension 1; a vector is a column.
+    ///
+    /// # Gradient
+    /// To each its part of `dy`, a view.
+    #[track_caller]
+    pub fn column_stack<V: Borrow<Var>>(vars: &[V]) -> Var {
+        let column = |var: &Var| if var.ndim() < 2 { var.reshape([var.numel(), 1]) } else { var.clone() };
+        Var::cat(&vars.iter().map(|var| column(var.borrow())).collect::<Vec<_>>(), 1)
+    }
+
+    /// Over the grid that vectors span, each of them as a value that is constant in all other dimensions.
+    ///
+    /// # Gradient
+    /// To each its `dy`, summed over the other dimensions.
+    #[track_caller]
+    pub fn meshgrid<V: Borrow<Var>>(vars: &[V], indexing: Indexing) -> Vec<Var> {
+        let values: Vec<Tensor> = vars.iter().map(|var| var.borrow().value()).collect();
+        let grids = Tensor::meshgrid(&values, indexing);
+        let n = grids.len();
+        let grid = |(d, (var, grid)): (usize, (&V, Tensor))| {
+            // Where the vector runs, as the dimensions lie in the result.
+            let along = if indexing == Indexing::Xy && n > 1 && d < 2 { 1 - d } else { d };
+            let shape = var.borrow().shape();
+            Var::record_unary("meshgrid", grid, var.borrow(), move |dy| {
+                let others: Vec<isize> = (0..n).filter(|&other| other != along).map(|other| other as isize).collect();
+                if others.is_empty() { dy.reshape(&shape) } else { dy.sum_dim(others, false).reshape(&shape) }
+            })
+        };
+        vars.iter().zip(grids).enumerate().map(grid).collect()
+    }
+
+    /// All combinations of an element of each vector, a row for each.
+    ///
+    /// # Gradient
+    /// To each its `dy`, summed over the rows in which an element stands.
+    #[track_caller]
+    pub fn cartesian_prod<V: Borrow<Var>>(vars: &[V]) -> Var {
+        let columns: Vec<Var> = Var::meshgrid(vars, Indexing::Ij).iter().map(Var::ravel).collect();
+        if columns.len() == 1 { columns[0].clone() } else { Var::stack(&columns, 1) }
+    }
+
+    /// Pieces along `dim`: of one size (the last may be shorter), or of each size in a list.
     ///
     /// # Gradient
     /// The pieces' gradients joined: one copy for all of them.
     #[track_caller]
-    pub fn split(&self, size: usize, dim: isize) -> Vec<Var> {
-        let pieces = self.tensor().split(size, dim);
+    pub fn split(&self, sizes: impl Into<Sizes>, dim: isize) -> Vec<Var> {
+        let pieces = self.tensor().split(sizes, dim);
         self.joined("split", pieces, dim)
+    }
+
+    /// Pieces along `dim`: `n` of nearly equal size, or cut before each position of a list.
+    ///
+    /// # Gradient
+    /// To `x` the pieces' gradients in their places; this copies.
+    #[track_caller]
+    pub fn tensor_split(&self, cuts: impl Into<Cuts>, dim: isize) -> Vec<Var> {
+        let cuts = cuts.into();
+        let pieces = self.tensor().tensor_split(cuts.clone(), dim);
+        if let Cuts::Pieces(_) = cuts {
+            return self.joined("tensor_split", pieces, dim);
+        }
+        // Cuts out of order make pieces that overlap.
+        let bounds = |(k, piece): (usize, &Tensor)| {
+            let Cuts::Before(cuts) = &cuts else { unreachable!("the other case returned") };
+            let start = if k == 0 { 0 } else { cuts[k - 1] };
+            (start, piece.dim(dim))
+        };
+        let n = self.dim(dim) as isize;
+        let parts: Vec<(isize, usize)> = pieces.iter().enumerate().map(bounds).collect();
+        let clamped = |start: isize| if start < 0 { (start + n).max(0) } else { start.min(n) };
+        parts.into_iter().map(|(start, len)| self.narrow(dim, clamped(start), len)).collect()
     }
 
     /// `n` pieces of nearly equal size along `dim`, or fewer when there are not as many elements.
@@ -103,6 +192,12 @@ impl Var {
     }
 }
 
+/// The values with dimensions of size 1 in front up to `ndim` dimensions.
+fn with_dims<V: Borrow<Var>>(vars: &[V], ndim: usize) -> Vec<Var> {
+    let with = |var: &Var| (var.ndim()..ndim).fold(var.clone(), |var, _| var.unsqueeze(0));
+    vars.iter().map(|var| with(var.borrow())).collect()
+}
+
 /// The gradients with zeros, which take no memory, in place of those that are missing.
 fn filled(dys: &[Option<Var>], shapes: &[Shape]) -> Vec<Var> {
     let dtype = dys.iter().flatten().next().expect("a pass reaches a step with at least one gradient").dtype();
@@ -116,7 +211,24 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
     vec![
         sample("cat", &[REAL, REAL, REAL], at_least_1d, |v, p| Var::cat(v, p.dim(v[0].ndim())).into()),
         sample("stack", &[REAL, REAL, REAL], same, |v, p| Var::stack(v, p.dim(v[0].ndim() + 1)).into()),
+        sample("hstack", &[REAL, REAL], same, |v, _| Var::hstack(v).into()),
+        sample("vstack", &[REAL, REAL], same, |v, _| Var::vstack(v).into()),
+        sample("column_stack", &[REAL, REAL], same, |v, _| Var::column_stack(v).into()),
+        sample("meshgrid", &[REAL, REAL, REAL], vectors, |v, p| {
+            Var::meshgrid(v, if p.coin() { Indexing::Ij } else { Indexing::Xy })
+        }),
+        sample("cartesian_prod", &[REAL, REAL], vectors, |v, _| Var::cartesian_prod(v).into()),
         sample("split", &[REAL], rows, |v, p| v[0].split(1 + p.below(3), p.dim(v[0].ndim()))),
+        sample("split", &[REAL], rows, |v, p| {
+            let dim = p.dim(v[0].ndim());
+            let first = p.below(v[0].dim(dim) + 1);
+            v[0].split([first, v[0].dim(dim) - first], dim)
+        }),
+        sample("tensor_split", &[REAL], rows, |v, p| v[0].tensor_split(1 + p.below(3), p.dim(v[0].ndim()))),
+        sample("tensor_split", &[REAL], rows, |v, p| {
+            let cuts = [p.below(7) as isize - 3, p.below(7) as isize - 3];
+            v[0].tensor_split(cuts, p.dim(v[0].ndim()))
+        }),
         sample("chunk", &[REAL], rows, |v, p| v[0].chunk(1 + p.below(3), p.dim(v[0].ndim()))),
         sample("unbind", &[REAL], rows, |v, p| v[0].unbind(p.dim(v[0].ndim()))),
     ]
@@ -134,6 +246,15 @@ mod tests {
         x.zero_grad();
         x.unbind(0)[4].backward();
         assert_eq!(x.grad().unwrap().to_vec::<f64>(), [0.0, 0.0, 0.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn a_vector_without_elements_joins_anything() {
+        let x = Var::new(Tensor::from([[1.0], [2.0]])).requires_grad_(true);
+        let nothing = Var::new(Tensor::from_vec(Vec::<f64>::new(), [0])).requires_grad_(true);
+        Var::cat(&[&nothing, &x], 1).square().sum().backward();
+        assert_eq!(x.grad().unwrap().to_vec::<f64>(), [2.0, 4.0]);
+        assert_eq!(nothing.grad().unwrap().shape(), [0]);
     }
 
     #[test]

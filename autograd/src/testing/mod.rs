@@ -243,6 +243,11 @@ pub(crate) fn matrix(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>>
     vec![with_ndim(shape, 2)[..2].to_vec(); n]
 }
 
+/// Vectors of lengths of their own.
+pub(crate) fn vectors(_: &[usize], pick: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    (0..n).map(|_| vec![pick.below(4)]).collect()
+}
+
 /// Without empty dimensions, for what needs an element.
 pub(crate) fn nonempty(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>> {
     vec![shape.iter().map(|&s| s.max(1)).collect(); n]
@@ -494,6 +499,7 @@ families! {
     attention,
     binary,
     compare,
+    create,
     diagonal,
     division,
     dropout,
@@ -506,10 +512,15 @@ families! {
     loss,
     matmul,
     norm,
+    order,
     pair_loss,
+    parts,
     piecewise,
     products,
     reduce,
+    repeat,
+    scatter,
+    search,
     shape,
     smooth,
     softmax,

@@ -66,8 +66,15 @@ pub(crate) fn gather<T: Element>(x: View<T>, dim: usize, ids: View<i64>, out: &m
     });
 }
 
-/// `out[p with ids[p] in place of its dim-th index] += source[p]` in row-major order of `p`.
-pub(crate) fn scatter_add<T: Number>(out: &mut [T], layout: &Layout, dim: usize, ids: View<i64>, source: View<T>) {
+/// `combine(out[p with ids[p] in place of its dim-th index], source[p])` in row-major order of `p`.
+pub(crate) fn scatter<T: Element>(
+    out: &mut [T],
+    layout: &Layout,
+    dim: usize,
+    ids: View<i64>,
+    source: View<T>,
+    combine: impl Fn(&mut T, T),
+) {
     let along = layout.strides[dim];
     let walk = Walk::over(
         &ids.layout.shape,
@@ -79,9 +86,66 @@ pub(crate) fn scatter_add<T: Number>(out: &mut [T], layout: &Layout, dim: usize,
         for j in 0..len {
             let [id, from, base] = [0, 1, 2].map(|k| at[k] as isize + j as isize * steps[k]);
             let to = &mut out[(base + ids.data[id as usize] as isize * along) as usize];
-            *to = to.plus(source.data[from as usize]);
+            combine(to, source.data[from as usize]);
         }
     });
+}
+
+/// The elements of `out` that `layout` shows become those of `source`, whose layout has the same shape.
+pub(crate) fn assign<T: Element>(out: &mut [T], layout: &Layout, source: View<T>) {
+    let walk = Walk::new([layout, source.layout]);
+    let (_, steps) = walk.inner();
+    walk.for_runs(0..walk.total(), |_, at, len| match steps {
+        [1, 1] => out[at[0]..][..len].copy_from_slice(&source.data[at[1]..][..len]),
+        _ => {
+            for j in 0..len as isize {
+                out[(at[0] as isize + j * steps[0]) as usize] = source.data[(at[1] as isize + j * steps[1]) as usize];
+            }
+        }
+    });
+}
+
+/// Block `i` of `out` becomes what lies at `starts[i]` of `x`, laid out as `block` says (whose offset is not used).
+pub(crate) fn select_blocks<T: Element>(x: &[T], block: &Layout, starts: &[usize], out: &mut [T]) {
+    let width = block.shape.numel();
+    let rows = (GRAIN / width.max(1)).max(1);
+    let dense = block.is_contiguous();
+    parallel::for_each_chunk(out, rows * width, |i, out| {
+        for (out, &at) in out.chunks_mut(width.max(1)).zip(&starts[i * rows..]) {
+            if dense {
+                out.copy_from_slice(&x[at..][..width]);
+            } else {
+                map::copy(View { data: x, layout: &Layout { offset: at, ..block.clone() } }, out);
+            }
+        }
+    });
+}
+
+/// `combine(element at starts[i] of out, laid out as block says; element of source[i])` in order of `i`. The shape of
+/// `source` is that of `starts`, then that of `block`.
+pub(crate) fn combine_blocks<T: Element>(
+    out: &mut [T],
+    block: &Layout,
+    starts: &[usize],
+    source: View<T>,
+    combine: impl Fn(&mut T, T),
+) {
+    let between = source.layout.strides[0];
+    for (i, &start) in starts.iter().enumerate() {
+        let from = (source.layout.offset as isize + i as isize * between) as usize;
+        if block.shape.is_empty() {
+            combine(&mut out[start], source.data[from]);
+            continue;
+        }
+        let walk = Walk::over(&block.shape, [&block.strides, &source.layout.strides[1..]], [start, from]);
+        let (_, steps) = walk.inner();
+        walk.for_runs(0..walk.total(), |_, at, len| {
+            for j in 0..len as isize {
+                let [to, from] = [0, 1].map(|k| (at[k] as isize + j * steps[k]) as usize);
+                combine(&mut out[to], source.data[from]);
+            }
+        });
+    }
 }
 
 /// `layout` with dimension `dim` held at index 0.

@@ -1,9 +1,9 @@
-//! Making tensors: from data, of one value, of a sequence.
+//! Making tensors: from data, of one value.
 
 use crate::dtype::dispatch;
 use crate::error::OrPanic;
 use crate::tensor::check_len;
-use crate::{DType, Element, Error, Result, Shape, Tensor};
+use crate::{DType, Element, Result, Shape, Tensor};
 
 impl Tensor {
     /// The elements of `data` in row-major order under `shape`.
@@ -64,7 +64,7 @@ impl Tensor {
         Tensor::full(shape, 1.0, dtype)
     }
 
-    /// Every element is `value`; shape and dtype are this tensor's.
+    /// Every element is `value`; shape and dtype are this tensor's. For another dtype: `Tensor::full(x.shape(), ..)`.
     pub fn full_like(&self, value: f64) -> Tensor {
         Tensor::full(self.shape(), value, self.dtype())
     }
@@ -77,51 +77,6 @@ impl Tensor {
     /// Every element is 1; shape and dtype are this tensor's.
     pub fn ones_like(&self) -> Tensor {
         self.full_like(1.0)
-    }
-
-    /// The identity matrix of `n` rows.
-    #[track_caller]
-    pub fn eye(n: usize, dtype: DType) -> Tensor {
-        dispatch!(all dtype, T => Tensor::build::<T>([n, n], |out| {
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = T::from_i64((i % (n + 1) == 0) as i64);
-            }
-        }))
-    }
-
-    /// `start, start + step, ..` up to but without `end`.
-    ///
-    /// # Panics
-    /// If `step` is 0, or leads away from `end`, or a bound is not finite.
-    ///
-    /// ```
-    /// use tensor::{DType, Tensor};
-    /// assert_eq!(Tensor::arange(0.0, 1.0, 0.25, DType::F64).to_vec::<f64>(), [0.0, 0.25, 0.5, 0.75]);
-    /// ```
-    #[track_caller]
-    pub fn arange(start: f64, end: f64, step: f64, dtype: DType) -> Tensor {
-        let count = ((end - start) / step).ceil();
-        if !(count >= 0.0 && count.is_finite()) {
-            panic!("{}", Error::value("arange", format!("no steps of {step} lead from {start} to {end}")));
-        }
-        dispatch!(all dtype, T => Tensor::build::<T>([count as usize], |out| {
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = T::from_f64(start + i as f64 * step);
-            }
-        }))
-    }
-
-    /// `n` equally spaced numbers from `start` to `end`, both included.
-    #[track_caller]
-    pub fn linspace(start: f64, end: f64, n: usize, dtype: DType) -> Tensor {
-        let step = if n > 1 { (end - start) / (n - 1) as f64 } else { 0.0 };
-        dispatch!(all dtype, T => Tensor::build::<T>([n], |out| {
-            for (i, out) in out.iter_mut().enumerate() {
-                // Counted from the nearer end, so that both ends are exact.
-                let x = if 2 * i < n { start + i as f64 * step } else { end - (n - 1 - i) as f64 * step };
-                *out = T::from_f64(x);
-            }
-        }))
     }
 }
 

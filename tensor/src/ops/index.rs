@@ -1,28 +1,64 @@
-//! Indexing by tensors of indices, and masks by position.
+//! Reading at positions that another tensor names.
+
+use std::borrow::Cow;
 
 use crate::dtype::dispatch;
+use crate::error::OrPanic;
 use crate::kernels::index;
-use crate::{DType, Element, Error, Tensor};
+use crate::{DType, Error, Tensor, broadcast_shapes};
+
+/// What an operation makes of a negative index.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Negative {
+    /// It is out of range.
+    Refused,
+    /// It counts from the end.
+    FromEnd,
+}
 
 impl Tensor {
-    /// The indices of `ids` after checking that they are i64 and in `0..size`.
+    /// The indices of `ids` as contiguous i64 in `0..size`, after checking that they are integers and in range. Of an
+    /// empty tensor any integer dtype will do.
     #[track_caller]
-    fn indices(op: &str, ids: &Tensor, size: usize) -> Tensor {
-        if ids.dtype() != DType::I64 {
-            panic!("{}", Error::dtype(op, format!("indices must be i64, got {}", ids.dtype())));
+    pub(crate) fn indices(op: &str, ids: &Tensor, size: usize, negative: Negative) -> Tensor {
+        let dtype = ids.dtype();
+        let integer = matches!(dtype, DType::I64 | DType::I32) || (dtype == DType::U8 && ids.numel() == 0);
+        if !integer {
+            panic!("{}", Error::dtype(op, format!("indices must be i64 or i32, got {dtype}")));
         }
-        let ids = ids.contiguous();
+        let ids = ids.to_dtype(DType::I64).contiguous();
+        let low = if negative == Negative::FromEnd { -(size as i64) } else { 0 };
         let slice = ids.as_slice::<i64>().expect("contiguous");
-        if let Some(bad) = slice.iter().find(|&&i| i < 0 || i as usize >= size) {
-            panic!("{}", Error::index(op, format!("index {bad} is out of range 0..{size}")));
+        if let Some(bad) = slice.iter().find(|&&i| i < low || i >= size as i64) {
+            panic!("{}", Error::index(op, format!("index {bad} is out of range {low}..{size}")));
         }
-        ids
+        match slice.iter().any(|&i| i < 0) {
+            true => {
+                let wrap = |&i: &i64| if i < 0 { i + size as i64 } else { i };
+                Tensor::from_vec(slice.iter().map(wrap).collect(), ids.shape())
+            }
+            false => ids,
+        }
+    }
+
+    /// This tensor with at least one dimension, for operations to which a scalar is a vector of one element.
+    pub(crate) fn lined(&self) -> Cow<'_, Tensor> {
+        if self.ndim() == 0 { Cow::Owned(self.reshape([1usize])) } else { Cow::Borrowed(self) }
+    }
+
+    /// Indices that must be a vector; a scalar counts as one.
+    #[track_caller]
+    pub(crate) fn index_vector(op: &str, ids: &Tensor) -> Tensor {
+        if ids.ndim() > 1 {
+            panic!("{}", Error::shape(op, "indices are not 1-d", &[("ids", ids.shape())], "ids [n]"));
+        }
+        ids.reshape([ids.numel()])
     }
 
     /// The slices of `dim` that the 1-d `ids` name, in that order.
     ///
     /// # Panics
-    /// If `ids` is not i64 or an index is out of range.
+    /// If `ids` is not i64 or i32, an index is out of range, or a scalar is asked for more than one element.
     ///
     /// ```
     /// use tensor::Tensor;
@@ -31,12 +67,16 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn index_select(&self, dim: isize, ids: &Tensor) -> Tensor {
-        if ids.ndim() > 1 {
-            panic!("{}", Error::shape("index_select", "indices are not 1-d", &[("ids", ids.shape())], "ids [n]"));
+        let ids = Tensor::index_vector("index_select", ids);
+        if self.ndim() == 0 {
+            if ids.numel() != 1 {
+                let shapes: [(&str, &[usize]); 2] = [("tensor", self.shape()), ("ids", ids.shape())];
+                panic!("{}", Error::shape("index_select", "a scalar has one element", &shapes, "ids [1]"));
+            }
+            return self.lined().index_select(dim, &ids).reshape(());
         }
         let dim = self.resolve("index_select", dim) as isize;
-        let front = self.movedim(dim, 0);
-        front.take_rows("index_select", &ids.reshape([-1])).movedim(0, dim)
+        self.movedim(dim, 0).take_rows("index_select", &ids).movedim(0, dim)
     }
 
     /// Row `ids[..]` of this matrix for every index: a table lookup.
@@ -44,7 +84,7 @@ impl Tensor {
     /// # Shape
     /// `[v, c]` with ids `[..]` `-> [.., c]`
     /// # Panics
-    /// If this is not a matrix, `ids` is not i64, or an index is out of range.
+    /// If this is not a matrix, `ids` is not i64 or i32, or an index is out of range.
     ///
     /// ```
     /// use tensor::Tensor;
@@ -56,7 +96,7 @@ impl Tensor {
         if self.ndim() != 2 {
             panic!("{}", Error::shape("embedding", "the table is not a matrix", &[("table", self.shape())], "[v, c]"));
         }
-        let rows = self.take_rows("embedding", &ids.reshape([-1]));
+        let rows = self.take_rows("embedding", &ids.ravel());
         let mut shape = ids.dims().to_vec();
         shape.push(self.dims()[1]);
         rows.reshape(shape)
@@ -65,7 +105,7 @@ impl Tensor {
     /// Rows of the first dimension.
     #[track_caller]
     fn take_rows(&self, op: &str, ids: &Tensor) -> Tensor {
-        let ids = Tensor::indices(op, ids, self.dims()[0]);
+        let ids = Tensor::indices(op, ids, self.dims()[0], Negative::Refused);
         let mut shape = self.dims().to_vec();
         shape[0] = ids.numel();
         dispatch!(all self.dtype(), T => Tensor::build::<T>(shape, |out| {
@@ -73,58 +113,12 @@ impl Tensor {
         }))
     }
 
-    /// This tensor with `source`'s slices of `dim` added to the slices that the 1-d `ids` name; repeated ones add up.
-    #[track_caller]
-    pub fn index_add(&self, dim: isize, ids: &Tensor, source: &Tensor) -> Tensor {
-        let dim = self.resolve("index_add", dim) as isize;
-        let mut front = self.movedim(dim, 0);
-        front.index_add_(ids, &source.to_dtype(self.dtype()).movedim(dim, 0));
-        front.movedim(0, dim)
-    }
-
-    /// Adds row `i` of `source` to row `ids[i]`, in place; repeated indices add up.
-    ///
-    /// # Shape
-    /// self `[v, ..]`, ids `[n]`, source `[n, ..]`
-    /// # Panics
-    /// If the shapes do not fit, the dtypes differ, `ids` is not i64, or an index is out of range.
-    #[track_caller]
-    pub fn index_add_(&mut self, ids: &Tensor, source: &Tensor) {
-        let fits = ids.ndim() == 1
-            && self.ndim() >= 1
-            && source.ndim() == self.ndim()
-            && source.dims()[0] == ids.numel()
-            && source.dims()[1..] == self.dims()[1..];
-        if !fits {
-            let shapes: [(&str, &[usize]); 3] =
-                [("self", self.shape()), ("ids", ids.shape()), ("source", source.shape())];
-            let rule = "self [v, ..], ids [n], source [n, ..]";
-            panic!("{}", Error::shape("index_add_", "the shapes do not fit", &shapes, rule));
-        }
-        if source.dtype() != self.dtype() {
-            let what = format!("the source is {}, the tensor {}", source.dtype(), self.dtype());
-            panic!("{}", Error::dtype("index_add_", what));
-        }
-        let ids = Tensor::indices("index_add_", ids, self.dims()[0]);
-        if self.dtype().compute() != self.dtype() {
-            return self.assign(|x| x.index_add_(&ids, &source.widen()));
-        }
-        let width = self.dims()[1..].iter().product();
-        let source = source.contiguous();
-        dispatch!(number self.dtype(), "index_add_", T => index::add_rows(
-            self.as_slice_mut::<T>(),
-            width,
-            ids.as_slice::<i64>().expect("contiguous"),
-            source.as_slice::<T>().expect("contiguous"),
-        ));
-    }
-
     /// `out[i][j] = self[ids[i][j]][j]` for `dim` 0, `self[i][ids[i][j]]` for `dim` 1, and so on.
     ///
     /// # Shape
     /// The result has the shape of `ids`, which is at most as large as this tensor in every other dimension.
     /// # Panics
-    /// If the shapes do not fit, `ids` is not i64, or an index is out of range.
+    /// If the shapes do not fit, `ids` is not i64 or i32, or an index is out of range.
     ///
     /// ```
     /// use tensor::Tensor;
@@ -133,63 +127,110 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn gather(&self, dim: isize, ids: &Tensor) -> Tensor {
-        if self.ndim() == 0 {
-            return self.reshape([1usize]).gather(dim, &ids.reshape([-1])).reshape(ids.shape());
+        if self.ndim() == 0 || (ids.ndim() == 0 && self.ndim() == 1) {
+            Tensor::index_vector("gather", ids);
+            return self.lined().gather(dim, &ids.ravel()).reshape(ids.shape());
         }
-        let dim = self.check_gather("gather", dim, ids);
-        let ids = Tensor::indices("gather", ids, self.dims()[dim]);
+        let d = self.resolve("gather", dim);
+        let ids = Tensor::indices("gather", ids, self.dims()[d], Negative::Refused);
+        if ids.numel() == 0 {
+            return Tensor::zeros(ids.shape(), self.dtype());
+        }
+        self.check_gather("gather", d, &ids);
         dispatch!(all self.dtype(), T => Tensor::build::<T>(ids.shape(), |out| {
-            index::gather(self.view::<T>(), dim, ids.view::<i64>(), out)
+            index::gather(self.view::<T>(), d, ids.view::<i64>(), out)
         }))
     }
 
-    /// The reverse of [`gather`](Tensor::gather): this tensor with `source[i][j]` added at `[ids[i][j]][j]` for `dim` 0,
-    /// and so on; repeated places add up.
+    /// That `ids` can name a position along `dim` for each of its own places.
     #[track_caller]
-    pub fn scatter_add(&self, dim: isize, ids: &Tensor, source: &Tensor) -> Tensor {
-        if self.ndim() == 0 {
-            let (ids, source) = (ids.reshape([-1]), source.reshape([-1]));
-            return self.reshape([1usize]).scatter_add(dim, &ids, &source).reshape(self.shape());
-        }
-        let dim = self.check_gather("scatter_add", dim, ids);
-        if source.ndim() != ids.ndim() || source.dims().iter().zip(ids.dims()).any(|(s, i)| s < i) {
-            let shapes: [(&str, &[usize]); 2] = [("ids", ids.shape()), ("source", source.shape())];
-            panic!("{}", Error::shape("scatter_add", "the source is smaller than the indices", &shapes, ""));
-        }
-        let ids = Tensor::indices("scatter_add", ids, self.dims()[dim]);
-        let source = source.to_dtype(self.dtype()).widen();
-        let mut out = self.widen().copy();
-        let layout = out.layout().clone();
-        dispatch!(number out.dtype(), "scatter_add", T => {
-            index::scatter_add(out.as_slice_mut::<T>(), &layout, dim, ids.view::<i64>(), source.view::<T>())
-        });
-        out.to_dtype(self.dtype())
-    }
-
-    #[track_caller]
-    fn check_gather(&self, op: &str, dim: isize, ids: &Tensor) -> usize {
-        let dim = self.resolve(op, dim);
+    pub(crate) fn check_gather(&self, op: &str, dim: usize, ids: &Tensor) {
         let fits = ids.ndim() == self.ndim() && (0..self.ndim()).all(|d| d == dim || ids.dims()[d] <= self.dims()[d]);
         if !fits {
             let shapes: [(&str, &[usize]); 2] = [("tensor", self.shape()), ("ids", ids.shape())];
             let rule = "as many dimensions, none but dim larger than the tensor's";
             panic!("{}", Error::shape(op, "the indices do not fit", &shapes, rule));
         }
-        dim
     }
 
-    /// 1 at the position that each index names, 0 elsewhere, over `classes` positions.
+    /// [`gather`](Tensor::gather) in which this tensor and `ids` are broadcast to each other in every dimension but
+    /// `dim`, and negative indices count from the end. Without `dim`, both are seen as vectors.
+    ///
+    /// # Panics
+    /// If the shapes do not fit, `ids` is not i64 or i32, or an index is out of range.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let t = Tensor::from([[1i64, 2], [3, 4]]);
+    /// assert_eq!(t.take_along_dim(&Tensor::from([[-1i64]]), 1).to_vec::<i64>(), [2, 4]);
+    /// ```
+    #[track_caller]
+    pub fn take_along_dim(&self, ids: &Tensor, dim: impl Into<Option<isize>>) -> Tensor {
+        let (x, dim, ids) = Tensor::along("take_along_dim", self, ids, dim.into());
+        x.gather(dim, &ids)
+    }
+
+    /// The operands of a [`take_along_dim`](Tensor::take_along_dim) as a `gather` takes them: the shape to which the
+    /// tensor is broadcast, the dimension, the indices.
+    #[track_caller]
+    pub(crate) fn along(op: &str, x: &Tensor, ids: &Tensor, dim: Option<isize>) -> (Tensor, isize, Tensor) {
+        let Some(dim) = dim else {
+            return (x.ravel(), 0, Tensor::indices(op, &ids.ravel(), x.numel(), Negative::FromEnd));
+        };
+        if x.ndim() != ids.ndim() {
+            let shapes: [(&str, &[usize]); 2] = [("tensor", x.shape()), ("ids", ids.shape())];
+            panic!("{}", Error::shape(op, "the numbers of dimensions differ", &shapes, "as many dimensions"));
+        }
+        let d = x.resolve(op, dim);
+        let ids = Tensor::indices(op, ids, x.dims()[d], Negative::FromEnd);
+        let (mut with_one, mut wide) = (x.dims().to_vec(), ids.dims().to_vec());
+        (with_one[d], wide[d]) = (1, 1);
+        let mut shape = broadcast_shapes(op, &with_one, &wide).or_panic().to_vec();
+        shape[d] = ids.dims()[d];
+        let ids = ids.expand(&shape[..]);
+        shape[d] = x.dims()[d];
+        (x.expand(&shape[..]), d as isize, ids)
+    }
+
+    /// The elements at `ids` of all elements in row-major order; negative indices count from the end.
+    ///
+    /// # Panics
+    /// If `ids` is not i64 or i32, or an index is out of range.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let t = Tensor::from([[1i64, 2], [3, 4]]);
+    /// assert_eq!(t.take(&Tensor::from([0i64, -1])).to_vec::<i64>(), [1, 4]);
+    /// ```
+    #[track_caller]
+    pub fn take(&self, ids: &Tensor) -> Tensor {
+        let positions = Tensor::indices("take", ids, self.numel(), Negative::FromEnd);
+        self.ravel().index_select(0, &positions.ravel()).reshape(ids.shape())
+    }
+
+    /// 1 at the position that each index names, 0 elsewhere, over `classes` positions: a number, or `None` for one more
+    /// than the greatest index.
     ///
     /// # Shape
     /// `[..] -> [.., classes]` (i64)
     ///
+    /// # Panics
+    /// If an index is out of range, or there is no index to count the classes by.
+    ///
     /// ```
     /// use tensor::Tensor;
     /// assert_eq!(Tensor::from([1i64, 0]).one_hot(3).to_vec::<i64>(), [0, 1, 0, 1, 0, 0]);
+    /// assert_eq!(Tensor::from([1i64, 0]).one_hot(None).shape(), &[2, 2]);
     /// ```
     #[track_caller]
-    pub fn one_hot(&self, classes: usize) -> Tensor {
-        let ids = Tensor::indices("one_hot", self, classes);
+    pub fn one_hot(&self, classes: impl Into<Option<usize>>) -> Tensor {
+        let classes = classes.into().unwrap_or_else(|| {
+            if self.numel() == 0 {
+                panic!("{}", Error::value("one_hot", "no index tells the number of classes"));
+            }
+            (self.max().item::<i64>() + 1).max(0) as usize
+        });
+        let ids = Tensor::indices("one_hot", self, classes, Negative::Refused);
         let mut shape = self.dims().to_vec();
         shape.push(classes);
         Tensor::build::<i64>(shape, |out| {
@@ -198,35 +239,5 @@ impl Tensor {
                 row[id as usize] = 1;
             }
         })
-    }
-
-    /// The lower triangle of the last two dimensions, up to diagonal `k`; zero above.
-    #[track_caller]
-    pub fn tril(&self, k: isize) -> Tensor {
-        self.triangle("tril", |row, column| column <= row.saturating_add(k))
-    }
-
-    /// The upper triangle of the last two dimensions, from diagonal `k` on; zero below.
-    #[track_caller]
-    pub fn triu(&self, k: isize) -> Tensor {
-        self.triangle("triu", |row, column| column >= row.saturating_add(k))
-    }
-
-    #[track_caller]
-    fn triangle(&self, op: &str, keep: impl Fn(isize, isize) -> bool) -> Tensor {
-        if self.ndim() < 2 {
-            panic!("{}", Error::shape(op, "needs at least 2 dimensions", &[("tensor", self.shape())], "[.., m, n]"));
-        }
-        let (rows, columns) = (self.dim(-2), self.dim(-1));
-        let mut out = self.copy();
-        fn clear<T: Element>(out: &mut [T], rows: usize, columns: usize, keep: impl Fn(isize, isize) -> bool) {
-            for (i, x) in out.iter_mut().enumerate() {
-                if !keep((i / columns % rows) as isize, (i % columns) as isize) {
-                    *x = T::default();
-                }
-            }
-        }
-        dispatch!(all self.dtype(), T => clear(out.as_slice_mut::<T>(), rows, columns, keep));
-        out
     }
 }

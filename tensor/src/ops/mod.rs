@@ -1,6 +1,7 @@
 //! The public methods of the tensor: shapes, dtypes and errors. The arithmetic is in `kernels`.
 
 pub(crate) mod arithmetic;
+mod assign;
 mod binary;
 mod bitwise;
 mod compare;
@@ -10,12 +11,22 @@ pub(crate) mod division;
 pub mod einsum;
 mod elementwise;
 mod index;
+pub(crate) mod indexing;
 mod join;
+mod masks;
 pub(crate) mod matmul;
 pub(crate) mod nn;
 mod order;
+pub(crate) mod pad;
+pub(crate) mod parts;
 mod products;
 mod reduce;
+pub(crate) mod repeat;
+mod sampling;
+pub(crate) mod scatter;
+mod search;
+pub(crate) mod sequence;
 mod special;
 mod ternary;
+pub(crate) mod unique;
 mod views;

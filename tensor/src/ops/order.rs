@@ -1,4 +1,4 @@
-//! Order along one dimension: positions of extrema, sorting, the k greatest, running sums.
+//! Order along one dimension: positions of extrema, sorting, the k greatest, the k-th, running sums.
 
 use crate::dtype::{Number, dispatch};
 use crate::kernels::lines::{self, Lines};
@@ -100,26 +100,87 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn sort(&self, dim: isize, descending: bool) -> (Tensor, Tensor) {
-        let n = if self.ndim() == 0 { 1 } else { self.dim(dim) };
-        self.first_in_order("sort", n, dim, descending)
+        let indices = self.argsort(dim, descending);
+        (self.gather(dim, &indices), indices)
     }
 
-    /// The `k` greatest elements along `dim` in descending order, and where they were.
+    /// The positions (i64) that bring the elements along `dim` into order: the indices of [`sort`](Tensor::sort).
+    #[track_caller]
+    pub fn argsort(&self, dim: isize, descending: bool) -> Tensor {
+        self.first_in_order("sort", self.line_len("sort", dim), dim, descending)
+    }
+
+    /// The elements in ascending order along the first dimension.
+    #[track_caller]
+    pub fn msort(&self) -> Tensor {
+        self.sort(0, false).0
+    }
+
+    /// The `k` greatest (or, if not `largest`, least) elements along `dim`, the most extreme first, and where they were.
+    /// NaN is greatest; of equal elements the first come first.
     ///
     /// # Panics
-    /// If there are fewer than `k`.
+    /// If there are fewer than `k`, or the tensor is bool.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let (values, indices) = Tensor::from([3i64, 1, 2]).topk(2, 0, true);
+    /// assert_eq!((values.to_vec::<i64>(), indices.to_vec::<i64>()), (vec![3, 2], vec![0, 2]));
+    /// ```
     #[track_caller]
-    pub fn topk(&self, k: usize, dim: isize) -> (Tensor, Tensor) {
-        let n = if self.ndim() == 0 { 1 } else { self.dim(dim) };
+    pub fn topk(&self, k: usize, dim: isize, largest: bool) -> (Tensor, Tensor) {
+        self.no_bool("topk");
+        let n = self.line_len("topk", dim);
         if k > n {
             let what = format!("k = {k} exceeds the {n} elements of dimension {dim}");
             panic!("{}", Error::shape("topk", what, &[("tensor", self.shape())], "k <= size of the dimension"));
         }
-        self.first_in_order("topk", k, dim, true)
+        let indices = self.first_in_order("topk", k, dim, largest);
+        (self.gather(dim, &indices), indices)
+    }
+
+    /// The `k`-th least element along `dim`, counted from 1, and where it was. NaN is greatest; of equal elements the
+    /// first come first.
+    ///
+    /// # Panics
+    /// If `k` is 0 or there are fewer than `k`, or the tensor is bool.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let (values, indices) = Tensor::from([3i64, 1, 2]).kthvalue(2, 0, false);
+    /// assert_eq!((values.item::<i64>(), indices.item::<i64>()), (2, 2));
+    /// ```
+    #[track_caller]
+    pub fn kthvalue(&self, k: usize, dim: isize, keepdim: bool) -> (Tensor, Tensor) {
+        self.no_bool("kthvalue");
+        let n = self.line_len("kthvalue", dim);
+        if k == 0 || k > n {
+            let what = format!("k = {k} is not in 1..={n} for dimension {dim}");
+            panic!(
+                "{}",
+                Error::shape("kthvalue", what, &[("tensor", self.shape())], "1 <= k <= size of the dimension")
+            );
+        }
+        let indices = self.first_in_order("kthvalue", k, dim, false);
+        let last = if self.ndim() == 0 { indices } else { indices.narrow(dim, k - 1, 1) };
+        self.taken_along(dim, last, keepdim)
     }
 
     #[track_caller]
-    fn first_in_order(&self, op: &str, k: usize, dim: isize, descending: bool) -> (Tensor, Tensor) {
+    fn no_bool(&self, op: &str) {
+        if self.dtype() == DType::Bool {
+            panic!("{}", Error::dtype(op, "not defined for bool; convert with to_dtype first"));
+        }
+    }
+
+    /// The number of elements along `dim`; a scalar is a line of one.
+    #[track_caller]
+    fn line_len(&self, op: &str, dim: isize) -> usize {
+        self.lined().dims()[self.lined().resolve(op, dim)]
+    }
+
+    #[track_caller]
+    fn first_in_order(&self, op: &str, k: usize, dim: isize, descending: bool) -> Tensor {
         let x = self.ordered();
         let d = x.resolve(op, dim);
         // Lines are written one after the other; the dimension is moved back to its place as a view.
@@ -133,8 +194,7 @@ impl Tensor {
             });
         }));
         let indices = indices.movedim(-1, d as isize);
-        let indices = if self.ndim() == 0 { indices.reshape(self.shape()) } else { indices };
-        (self.gather(dim, &indices), indices)
+        if self.ndim() == 0 && k == 1 { indices.reshape(()) } else { indices }
     }
 
     /// The running sum along `dim`: element `i` is the sum of elements `0..=i`. Integers and bools are summed in i64.

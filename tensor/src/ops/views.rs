@@ -1,9 +1,9 @@
-//! Views: other shapes, orders and parts of the same memory. None of these copies, but for a `reshape` that strides
-//! cannot express.
+//! Views: other shapes and orders of the same memory. None of these copies, but for a `reshape` that strides cannot
+//! express.
 
 use crate::error::OrPanic;
 use crate::shape::resolve_dim;
-use crate::{Dims, Error, ReshapeTarget, Result, Shape, Tensor};
+use crate::{Dims, Error, ReshapeTarget, Result, Shape, Tensor, broadcast_shapes};
 
 impl Tensor {
     /// The same elements in row-major order under another shape. One size may be -1: whatever is left.
@@ -28,7 +28,7 @@ impl Tensor {
     /// # Errors
     /// If the number of elements would change.
     pub fn try_reshape(&self, shape: impl Into<ReshapeTarget>) -> Result<Tensor> {
-        let shape = shape.into().resolve(self.shape())?;
+        let shape = shape.into().resolve("reshape", self.shape())?;
         if let Some(layout) = self.layout().reshape(&shape) {
             return Ok(self.with_layout(layout));
         }
@@ -37,7 +37,38 @@ impl Tensor {
         Ok(copy.with_layout(layout))
     }
 
+    /// [`reshape`](Tensor::reshape) that never copies, and returns its error.
+    ///
+    /// # Errors
+    /// If the number of elements would change, or strides cannot express the shape.
+    ///
+    /// ```
+    /// use tensor::{DType, Tensor};
+    /// let t = Tensor::zeros([4, 6], DType::F32).narrow(1, 0, 3);
+    /// assert!(t.try_view([2, 2, 3]).is_ok() && t.try_view([12]).is_err());
+    /// ```
+    pub fn try_view(&self, shape: impl Into<ReshapeTarget>) -> Result<Tensor> {
+        let shape = shape.into().resolve("view", self.shape())?;
+        match self.layout().reshape(&shape) {
+            Some(layout) => Ok(self.with_layout(layout)),
+            None => {
+                let what = format!("strides {:?} need a copy; use reshape", self.strides());
+                let shapes: [(&str, &[usize]); 2] = [("from", self.shape()), ("to", &shape)];
+                Err(Error::shape("view", what, &shapes, "dimensions that merge are contiguous in each other"))
+            }
+        }
+    }
+
+    /// [`reshape`](Tensor::reshape) to the shape of `other`.
+    #[track_caller]
+    pub fn reshape_as(&self, other: &Tensor) -> Tensor {
+        self.reshape(other.shape())
+    }
+
     /// Dimensions `start` to `end` (inclusive) merged into one.
+    ///
+    /// # Panics
+    /// If `start` comes after `end`.
     ///
     /// ```
     /// use tensor::{DType, Tensor};
@@ -46,6 +77,8 @@ impl Tensor {
     #[track_caller]
     pub fn flatten(&self, start: isize, end: isize) -> Tensor {
         if self.ndim() == 0 {
+            Dims::from(start).resolve("flatten", 0).or_panic();
+            Dims::from(end).resolve("flatten", 0).or_panic();
             return self.reshape([1usize]);
         }
         let (start, end) = (self.resolve("flatten", start), self.resolve("flatten", end));
@@ -59,6 +92,31 @@ impl Tensor {
         self.reshape(shape)
     }
 
+    /// Dimension `dim` split into dimensions of `sizes`, one of which may be -1; the reverse of
+    /// [`flatten`](Tensor::flatten).
+    ///
+    /// # Panics
+    /// If `sizes` is empty or does not multiply to the size of the dimension.
+    ///
+    /// ```
+    /// use tensor::{DType, Tensor};
+    /// assert_eq!(Tensor::zeros([2, 12], DType::F32).unflatten(1, [3, -1]).shape(), &[2, 3, 4]);
+    /// ```
+    #[track_caller]
+    pub fn unflatten(&self, dim: isize, sizes: impl Into<ReshapeTarget>) -> Tensor {
+        let dim = self.resolve("unflatten", dim);
+        let sizes = sizes.into().resolve("unflatten", &Shape::from([self.dims()[dim]])).or_panic();
+        if sizes.is_empty() {
+            panic!("{}", Error::shape("unflatten", "there are no sizes", &[("tensor", self.shape())], "one or more"));
+        }
+        self.reshape([&self.dims()[..dim], &sizes, &self.dims()[dim + 1..]].concat())
+    }
+
+    /// All elements along one dimension.
+    pub fn ravel(&self) -> Tensor {
+        self.reshape([self.numel()])
+    }
+
     /// Dimensions `a` and `b` exchanged.
     #[track_caller]
     pub fn transpose(&self, a: isize, b: isize) -> Tensor {
@@ -66,6 +124,12 @@ impl Tensor {
             return self.clone();
         }
         self.with_layout(self.layout().transpose(self.resolve("transpose", a), self.resolve("transpose", b)))
+    }
+
+    /// The same as [`transpose`](Tensor::transpose).
+    #[track_caller]
+    pub fn swapaxes(&self, a: isize, b: isize) -> Tensor {
+        self.transpose(a, b)
     }
 
     /// The transpose of a matrix; tensors of fewer dimensions stay as they are.
@@ -99,12 +163,31 @@ impl Tensor {
         self.with_layout(self.layout().permute(&resolved))
     }
 
-    /// Dimension `from` moved to place `to`, the others in their order.
+    /// Each dimension of `from` moved to its place in `to`, the others in their order.
+    ///
+    /// # Panics
+    /// If the lists differ in length, or name a dimension twice.
+    ///
+    /// ```
+    /// use tensor::{DType, Tensor};
+    /// let t = Tensor::zeros([2, 3, 4], DType::F32);
+    /// assert_eq!(t.movedim(0, -1).shape(), &[3, 4, 2]);
+    /// assert_eq!(t.movedim([0, 1], [2, 0]).shape(), &[3, 4, 2]);
+    /// ```
     #[track_caller]
-    pub fn movedim(&self, from: isize, to: isize) -> Tensor {
-        let (from, to) = (self.resolve("movedim", from), self.resolve("movedim", to));
-        let mut order: Vec<usize> = (0..self.ndim()).filter(|&d| d != from).collect();
-        order.insert(to, from);
+    pub fn movedim(&self, from: impl Into<Dims>, to: impl Into<Dims>) -> Tensor {
+        let from = from.into().resolve("movedim", self.ndim()).or_panic();
+        let to = to.into().resolve("movedim", self.ndim()).or_panic();
+        if from.len() != to.len() {
+            let what = format!("{} dimensions go to {} places", from.len(), to.len());
+            panic!("{}", Error::shape("movedim", what, &[("tensor", self.shape())], "a place for each dimension"));
+        }
+        let mut rest = (0..self.ndim()).filter(|d| !from.contains(d));
+        let place = |at| match to.iter().position(|&t| t == at) {
+            Some(k) => from[k],
+            None => rest.next().expect("as many places as dimensions"),
+        };
+        let order: Vec<usize> = (0..self.ndim()).map(place).collect();
         self.with_layout(self.layout().permute(&order))
     }
 
@@ -115,167 +198,65 @@ impl Tensor {
         self.with_layout(self.layout().unsqueeze(dim))
     }
 
-    /// Without dimension `dim` if its size is 1, unchanged otherwise.
+    /// Without those of the dimensions `dims` (an empty list names all) whose size is 1.
+    ///
+    /// ```
+    /// use tensor::{DType, Tensor};
+    /// let t = Tensor::zeros([1, 2, 1], DType::F32);
+    /// assert_eq!(t.squeeze(0).shape(), &[2, 1]);
+    /// assert_eq!(t.squeeze([0, 1]).shape(), &[2, 1]);
+    /// assert_eq!(t.squeeze([]).shape(), &[2]);
+    /// ```
     #[track_caller]
-    pub fn squeeze(&self, dim: isize) -> Tensor {
-        if self.ndim() == 0 && [0, -1].contains(&dim) {
-            return self.clone();
+    pub fn squeeze(&self, dims: impl Into<Dims>) -> Tensor {
+        let dims = dims.into().resolve("squeeze", self.ndim()).or_panic();
+        let mut layout = self.layout().clone();
+        for d in (0..self.ndim()).rev().filter(|d| dims.contains(d) && self.dims()[*d] == 1) {
+            layout = layout.remove(d);
         }
-        let dim = self.resolve("squeeze", dim);
-        if self.dims()[dim] == 1 { self.with_layout(self.layout().remove(dim)) } else { self.clone() }
+        self.with_layout(layout)
     }
 
-    /// Stretched to `shape`: dimensions of size 1 repeat, new ones are added in front. No element is copied.
+    /// Stretched to `shape`: dimensions of size 1 repeat, new ones are added in front, -1 leaves a size as it is. No
+    /// element is copied.
     ///
     /// # Panics
     /// If a size other than 1 would change.
     #[track_caller]
-    pub fn expand(&self, shape: impl Into<Shape>) -> Tensor {
-        self.with_layout(self.layout().expand("expand", &shape.into()).or_panic())
+    pub fn expand(&self, shape: impl Into<ReshapeTarget>) -> Tensor {
+        let shape = shape.into().stretched("expand", self.shape()).or_panic();
+        self.with_layout(self.layout().expand("expand", &shape).or_panic())
+    }
+
+    /// [`expand`](Tensor::expand) to the shape of `other`.
+    #[track_caller]
+    pub fn expand_as(&self, other: &Tensor) -> Tensor {
+        self.expand(other.shape())
     }
 
     /// The same as [`expand`](Tensor::expand).
     #[track_caller]
-    pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Tensor {
-        self.with_layout(self.layout().expand("broadcast_to", &shape.into()).or_panic())
+    pub fn broadcast_to(&self, shape: impl Into<ReshapeTarget>) -> Tensor {
+        let shape = shape.into().stretched("broadcast_to", self.shape()).or_panic();
+        self.with_layout(self.layout().expand("broadcast_to", &shape).or_panic())
     }
 
-    /// Elements `start .. start + len` of dimension `dim`.
+    /// The tensors stretched to their common shape.
     ///
     /// # Panics
-    /// If the range leaves the dimension.
+    /// If there is none.
     ///
     /// ```
     /// use tensor::Tensor;
-    /// assert_eq!(Tensor::from([1i64, 2, 3, 4]).narrow(0, 1, 2).to_vec::<i64>(), [2, 3]);
+    /// let both = Tensor::broadcast_tensors(&[Tensor::from([1.0, 2.0]), Tensor::from([[0.0], [1.0], [2.0]])]);
+    /// assert_eq!(both[0].shape(), &[3, 2]);
+    /// assert_eq!(both[1].shape(), &[3, 2]);
     /// ```
     #[track_caller]
-    pub fn narrow(&self, dim: isize, start: usize, len: usize) -> Tensor {
-        self.with_layout(self.layout().slice("narrow", dim, start, len, 1).or_panic())
-    }
-
-    /// Elements `start, start + step, ..` before `end` of dimension `dim`, as Python's `start:end:step`.
-    ///
-    /// `end` may lie beyond the dimension.
-    ///
-    /// # Panics
-    /// If `step` is 0 or `start` leaves the dimension.
-    #[track_caller]
-    pub fn slice(&self, dim: isize, start: usize, end: usize, step: usize) -> Tensor {
-        if step == 0 {
-            panic!("{}", Error::value("slice", "the step must be positive"));
-        }
-        let end = end.min(self.dim(dim));
-        let len = end.saturating_sub(start).div_ceil(step);
-        self.with_layout(self.layout().slice("slice", dim, start, len, step).or_panic())
-    }
-
-    /// Element `index` of dimension `dim`, without that dimension.
-    #[track_caller]
-    pub fn select(&self, dim: isize, index: usize) -> Tensor {
-        let resolved = self.resolve("select", dim);
-        let size = self.dims()[resolved];
-        if index >= size {
-            let what = format!("index {index} is out of range for dimension {dim} of size {size}");
-            panic!("{}", Error::index("select", what));
-        }
-        let row = self.layout().slice("select", dim, index, 1, 1).or_panic();
-        self.with_layout(row.remove(resolved))
-    }
-
-    /// The dimensions `dims` in reverse order of their elements. An empty list names none.
-    #[track_caller]
-    pub fn flip(&self, dims: &[isize]) -> Tensor {
-        if dims.is_empty() {
-            return self.clone();
-        }
-        let dims = Dims::from(dims).resolve("flip", self.ndim()).or_panic();
-        self.with_layout(self.layout().flip(&dims))
-    }
-
-    /// The elements with equal index (shifted by `offset`) in dimensions `a` and `b`, as a new last dimension.
-    ///
-    /// ```
-    /// use tensor::Tensor;
-    /// let m = Tensor::from([[1i64, 2], [3, 4]]);
-    /// assert_eq!(m.diagonal(0, 0, 1).to_vec::<i64>(), [1, 4]);
-    /// assert_eq!(m.diagonal(1, 0, 1).to_vec::<i64>(), [2]);
-    /// ```
-    #[track_caller]
-    pub fn diagonal(&self, offset: isize, a: isize, b: isize) -> Tensor {
-        let (a, b) = (self.resolve("diagonal", a), self.resolve("diagonal", b));
-        if a == b {
-            panic!("{}", Error::shape("diagonal", "the two dimensions are the same", &[("tensor", self.shape())], ""));
-        }
-        let layout = self.layout();
-        let (skip_a, skip_b) = if offset >= 0 { (0, offset as usize) } else { (offset.unsigned_abs(), 0) };
-        let len = layout.shape[a].saturating_sub(skip_a).min(layout.shape[b].saturating_sub(skip_b));
-        let stride = layout.strides[a] + layout.strides[b];
-        let skip = if len * self.numel() == 0 {
-            0
-        } else {
-            skip_a as isize * layout.strides[a] + skip_b as isize * layout.strides[b]
-        };
-        let mut view = layout.remove(a.max(b)).remove(a.min(b));
-        view.shape.inner_mut().push(len);
-        view.strides.push(stride);
-        view.offset = (view.offset as isize + skip) as usize;
-        self.with_layout(view)
-    }
-
-    /// Windows of `size` elements, `step` apart, along `dim`; a new last dimension runs over the window.
-    ///
-    /// # Shape
-    /// `[.., n, ..] -> [.., (n - size) / step + 1, .., size]`
-    ///
-    /// ```
-    /// use tensor::Tensor;
-    /// assert_eq!(Tensor::from([1i64, 2, 3]).unfold(0, 2, 1).to_vec::<i64>(), [1, 2, 2, 3]);
-    /// ```
-    #[track_caller]
-    pub fn unfold(&self, dim: isize, size: usize, step: usize) -> Tensor {
-        let d = self.resolve("unfold", dim);
-        let n = self.dims()[d];
-        if step == 0 || size > n {
-            let what = format!("windows of {size} every {step} do not fit dimension {dim} of size {n}");
-            panic!("{}", Error::shape("unfold", what, &[("tensor", self.shape())], "size <= n, step > 0"));
-        }
-        let mut view = self.layout().clone();
-        view.shape.inner_mut()[d] = (n - size) / step + 1;
-        view.shape.inner_mut().push(size);
-        let stride = view.strides[d];
-        view.strides[d] = stride.wrapping_mul(step as isize);
-        view.strides.push(stride);
-        // Windows overlap, so there may be more elements than memory could hold.
-        view.shape.checked_numel().or_panic();
-        self.with_layout(view)
-    }
-
-    /// Pieces of `size` elements along `dim`; the last may be smaller.
-    #[track_caller]
-    pub fn split(&self, size: usize, dim: isize) -> Vec<Tensor> {
-        if size == 0 {
-            panic!("{}", Error::value("split", "the size of a piece must be positive"));
-        }
-        let n = self.dim(dim);
-        // An empty dimension gives one empty piece, as in PyTorch.
-        let pieces = n.div_ceil(size).max(1);
-        (0..pieces).map(|i| self.narrow(dim, i * size, size.min(n - i * size))).collect()
-    }
-
-    /// At most `n` pieces of equal size along `dim` (the last may be smaller).
-    #[track_caller]
-    pub fn chunk(&self, n: usize, dim: isize) -> Vec<Tensor> {
-        if n == 0 {
-            panic!("{}", Error::value("chunk", "the number of pieces must be positive"));
-        }
-        self.split(self.dim(dim).div_ceil(n).max(1), dim)
-    }
-
-    /// The slices along `dim`, each without that dimension.
-    #[track_caller]
-    pub fn unbind(&self, dim: isize) -> Vec<Tensor> {
-        (0..self.dim(dim)).map(|i| self.select(dim, i)).collect()
+    pub fn broadcast_tensors(tensors: &[Tensor]) -> Vec<Tensor> {
+        let common = |shape: Shape, t: &Tensor| broadcast_shapes("broadcast_tensors", &shape, t.shape());
+        let shape = tensors.iter().try_fold(Shape::default(), common).or_panic();
+        tensors.iter().map(|t| t.expand(&shape)).collect()
     }
 
     #[track_caller]

@@ -6,6 +6,7 @@ mod losses;
 
 mod elementwise;
 mod products;
+mod shapes;
 
 use provoke::panic_of;
 use tensor::{DType, Tensor};
@@ -41,13 +42,13 @@ fn messages_end_the_search() {
         Tensor::zeros([2, 2, 2], DType::F32).t() => "t: more than 2 dimensions";
         Tensor::zeros([0], DType::F32).max() => "amax: there is no element to choose from";
         Tensor::zeros([2, 0], DType::F32).argmax(1, false) => "argmax: dimension 1 has no element";
-        m().topk(4, 1) => "topk: k = 4 exceeds the 3 elements";
+        m().topk(4, 1, true) => "topk: k = 4 exceeds the 3 elements";
         Tensor::from_vec(vec![1.0, 2.0], [3]) => "from_vec: 2 elements given, the shape takes 3";
         Tensor::from_slice(&[1.0], [2]) => "from_slice";
         Tensor::zeros([usize::MAX, 2], DType::F32) => "too many elements";
         m().narrow(0, 0, 0).reshape([0isize, 1 << 62, 1 << 62]) => "too many elements";
-        Tensor::scalar(1.0).expand([1 << 40]).unfold(0, 1 << 39, 1) => "too many elements";
-        Tensor::scalar(1.0).expand([1 << 40, 1 << 40]) => "too many elements";
+        Tensor::scalar(1.0).expand([1usize << 40]).unfold(0, 1 << 39, 1) => "too many elements";
+        Tensor::scalar(1.0).expand([1usize << 40, 1 << 40]) => "too many elements";
         Tensor::arange(0.0, 1.0, -1.0, DType::F32) => "arange: no steps of -1 lead from 0 to 1";
         Tensor::arange(0.0, 1.0, 0.0, DType::F32) => "arange";
         Tensor::cat(&[], 0) => "cat: needs at least one tensor";
@@ -55,7 +56,7 @@ fn messages_end_the_search() {
         Tensor::stack(&[m(), m().t()], 0) => "stack: the shapes differ";
         m().index_select(0, &ids(2)) => "index_select: index 2 is out of range 0..2";
         m().index_select(0, &ids(-1)) => "index -1";
-        m().index_select(0, &Tensor::from([0.0])) => "indices must be i64, got f64";
+        m().index_select(0, &Tensor::from([0.0])) => "indices must be i64 or i32, got f64";
         m().index_select(0, &Tensor::zeros([1, 1], DType::I64)) => "index_select: indices are not 1-d";
         m().embedding(&ids(7)) => "embedding: index 7 is out of range 0..2";
         m().select(0, 0).embedding(&ids(0)) => "embedding: the table is not a matrix";
