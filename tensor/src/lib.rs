@@ -34,7 +34,7 @@ pub use ops::indexing::{Ellipsis, Index, Indices, NewAxis, slice};
 pub use ops::matmul::matmul_shape;
 pub use ops::nn::attention::Attention;
 pub use ops::nn::cross_entropy::{CrossEntropy, Reduction};
-pub use ops::nn::{AdamStep, PairLoss, SELU, SgdStep};
+pub use ops::nn::{AdamStep, BatchNorm, BatchNormed, PairLoss, SELU, SgdStep};
 pub use ops::pad::Padding;
 pub use ops::parts::{Cuts, Sizes};
 pub use ops::repeat::Repeats;

@@ -6,6 +6,7 @@ pub(crate) mod activation;
 pub(crate) mod arithmetic;
 pub(crate) mod attention;
 pub(crate) mod binary;
+pub(crate) mod channel_norm;
 pub(crate) mod compare;
 pub(crate) mod create;
 pub(crate) mod diagonal;

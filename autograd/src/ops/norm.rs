@@ -1,7 +1,7 @@
-//! Normalisation.
+//! Normalisation over the last dimensions.
 
 use smallvec::SmallVec;
-use tensor::Tensor;
+use tensor::{DType, Tensor};
 
 use crate::mode::is_grad_enabled;
 use crate::reference::reference_vjp;
@@ -57,6 +57,54 @@ impl Var {
     }
 }
 
+impl Var {
+    /// `x / sqrt(mean(x^2) + eps) * weight` over the last `norm_dims` dimensions; without `eps` it is the machine epsilon.
+    ///
+    /// # Shape
+    /// `weight` has the shape of the last `norm_dims` dimensions; the result has that of `x`.
+    ///
+    /// # Gradient
+    /// With `r = 1 / sqrt(mean(x^2) + eps)`, `n = x r` and `g = dy weight`: `dx = r (g - n mean(g n))`, `dweight = sum dy
+    /// n`. Keeps `x`, `weight`, and an `r` per row.
+    ///
+    /// # Source
+    /// Zhang and Sennrich, *Root Mean Square Layer Normalization*, 2019.
+    ///
+    /// ```
+    /// use autograd::Var;
+    /// use tensor::Tensor;
+    /// let x = Var::new(Tensor::from([[3.0, -3.0]]));
+    /// assert!(x.rms_norm(1, None, None).value().allclose(&Tensor::from([[1.0, -1.0]]), 1e-12, 0.0));
+    /// ```
+    #[track_caller]
+    pub fn rms_norm(&self, norm_dims: usize, weight: Option<&Var>, eps: Option<f64>) -> Var {
+        let (value, rstd) = self.tensor().rms_norm(norm_dims, weight.map(Var::value).as_ref(), eps);
+        let inputs: SmallVec<[&Var; 2]> = [self].into_iter().chain(weight).collect();
+        let x = self.keep_for(&inputs);
+        let w = weight.map(|weight| weight.keep_for(&inputs));
+        Var::record("rms_norm", value, inputs, move |dy, need| {
+            if is_grad_enabled() {
+                let inputs: SmallVec<[&Var; 2]> = std::iter::once(&*x).chain(w.as_deref()).collect();
+                return reference_vjp(|v| scaled(v, norm_dims, eps), &inputs, dy, need);
+            }
+            let wanted = [need.is(0), w.is_some() && need.is(1)];
+            let w = w.as_ref().map(|w| w.value());
+            let [dx, dw] = Tensor::rms_norm_backward(&dy.tensor(), &x.tensor(), &rstd, norm_dims, w.as_ref(), wanted)
+                .map(|grad| grad.map(Var::new));
+            [Some(dx), w.is_some().then_some(dw)].into_iter().flatten().collect()
+        })
+    }
+}
+
+/// The plain reference of the root-mean-square form, of `x` and, if there is one, the weight.
+fn scaled(inputs: &[Var], norm_dims: usize, eps: Option<f64>) -> Var {
+    let x = &inputs[0];
+    let eps = eps.unwrap_or(if x.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON as f64 });
+    let dims: Vec<isize> = (1..=norm_dims as isize).map(|d| -d).collect();
+    let n = x * (x.square().mean_dim(&dims[..], true) + eps).rsqrt();
+    inputs[1..].iter().fold(n, |n, weight| n * weight)
+}
+
 /// The plain reference without its bias, of `x` and, if there is one, the weight.
 fn normalised(inputs: &[Var], norm_dims: usize, eps: f64) -> Var {
     let x = &inputs[0];
@@ -77,6 +125,34 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
             v[0].layer_norm(v[1].ndim(), Some(&v[1]), None, 1e-2).into()
         }),
         sample("layer_norm", &[DISTINCT], several, |v, _| v[0].layer_norm(1, None, None, 1e-2).into()),
+        sample("rms_norm", &[REAL, REAL], normalised_shapes, |v, _| {
+            v[0].rms_norm(v[1].ndim(), Some(&v[1]), Some(1e-2)).into()
+        }),
+        sample("rms_norm", &[NONZERO], several, |v, _| v[0].rms_norm(1, None, None).into()),
+    ]
+}
+
+#[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    /// How many dimensions are normalised: their sizes must be those of the input.
+    fn norm_dims(a: &Args, x: &Var) -> Result<usize, Skip> {
+        let sizes = a.sizes(1, "normalized_shape")?;
+        if !x.shape().ends_with(&sizes) {
+            return skip("sizes to normalise over, of which there are only numbers here");
+        }
+        Ok(sizes.len())
+    }
+    vec![
+        torch("nn.functional.layer_norm", &["layer_norm"], |a| {
+            let (x, weight, bias) = (a.var(0, "input")?, a.opt_var(2, "weight")?, a.opt_var(3, "bias")?);
+            let eps = a.number_or(4, "eps", 1e-5)?;
+            done(x.layer_norm(norm_dims(a, &x)?, weight.as_ref(), bias.as_ref(), eps))
+        }),
+        torch("nn.functional.rms_norm", &["rms_norm"], |a| {
+            let (x, weight) = (a.var(0, "input")?, a.opt_var(2, "weight")?);
+            done(x.rms_norm(norm_dims(a, &x)?, weight.as_ref(), a.opt_number(3, "eps")?))
+        }),
     ]
 }
 
@@ -100,6 +176,25 @@ mod tests {
                 &shapes[..1],
                 |v| v[0].layer_norm(norm_dims, None, None, 1e-5),
                 |v| normalised(&v[..1], norm_dims, 1e-5),
+            );
+        }
+    }
+
+    #[test]
+    fn rms_norm_agrees_with_its_reference() {
+        for (norm_dims, shape) in [(1, &[37][..]), (2, &[5, 37])] {
+            let shapes = &[&[3, 5, 37], shape];
+            agrees_with_reference(
+                &[REAL; 2],
+                shapes,
+                |v| v[0].rms_norm(norm_dims, Some(&v[1]), None),
+                |v| scaled(v, norm_dims, None),
+            );
+            agrees_with_reference(
+                &[REAL],
+                &shapes[..1],
+                |v| v[0].rms_norm(norm_dims, None, Some(0.1)),
+                |v| scaled(v, norm_dims, Some(0.1)),
             );
         }
     }

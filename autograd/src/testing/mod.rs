@@ -309,6 +309,13 @@ pub(crate) fn channels_and_weight(shape: &[usize], pick: &mut Pick, _: usize) ->
     vec![shape.to_vec(), [vec![], vec![1], vec![channels]][pick.below(3)].clone()]
 }
 
+/// An input `[n, 4, ..]` with several elements, and numbers per channel.
+pub(crate) fn channels(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    let mut x: Vec<usize> = with_ndim(shape, 2).iter().map(|&s| s.max(2)).collect();
+    x[1] = 4;
+    [vec![x], vec![vec![4]; n - 1]].concat()
+}
+
 /// Queries, keys and values of attention heads.
 pub(crate) fn heads(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize>> {
     let batch: Vec<usize> = with_ndim(shape, 2)[..2].iter().map(|&s| s.max(1)).collect();
@@ -497,6 +504,7 @@ families! {
     activation,
     arithmetic,
     attention,
+    channel_norm,
     binary,
     compare,
     create,

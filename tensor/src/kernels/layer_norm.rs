@@ -1,4 +1,5 @@
-//! Layer normalisation, forward and backward, a row at a time.
+//! Layer normalisation, forward and backward, a row at a time; and the root-mean-square form, which is the same without
+//! the means.
 
 use crate::dtype::Float;
 use crate::kernels::parallel::{self, SharedMut};
@@ -9,10 +10,17 @@ use crate::kernels::simd::vectorised;
 const ROWS: usize = 16;
 
 vectorised! {
-    /// Normalises one row; returns its mean and the reciprocal of its standard deviation.
-    fn forward_row<S, T: Float>(x: &[T], weight: Option<&[T]>, bias: Option<&[T]>, eps: T, y: &mut [T]) -> (T, T) {
+    /// Normalises one row; returns its mean (0 if rows are not centred) and the reciprocal of its standard deviation.
+    fn forward_row<S, T: Float>(
+        centred: bool,
+        x: &[T],
+        weight: Option<&[T]>,
+        bias: Option<&[T]>,
+        eps: T,
+        y: &mut [T],
+    ) -> (T, T) {
         let count = T::of(x.len() as f64);
-        let mean = sum_of(x, |x| x) / count;
+        let mean = if centred { sum_of(x, |x| x) / count } else { T::ZERO };
         // The second pass takes the differences from the mean: no cancellation.
         let variance = sum_of(x, |x| (x - mean) * (x - mean)) / count;
         let rstd = T::ONE / (variance + eps).sqrt();
@@ -29,14 +37,22 @@ vectorised! {
     }
 
     /// The gradient of one row's input.
-    fn backward_row<S, T: Float>(dy: &[T], x: &[T], weight: Option<&[T]>, mean: T, rstd: T, dx: &mut [T]) {
+    fn backward_row<S, T: Float>(
+        centred: bool,
+        dy: &[T],
+        x: &[T],
+        weight: Option<&[T]>,
+        mean: T,
+        rstd: T,
+        dx: &mut [T],
+    ) {
         let count = T::of(x.len() as f64);
         // dx serves as room for the gradient of the normalised row.
         match weight {
             Some(weight) => dx.iter_mut().zip(dy).zip(weight).for_each(|((g, &dy), &w)| *g = dy * w),
             None => dx.copy_from_slice(dy),
         }
-        let mean_g = sum_of(dx, |g| g) / count;
+        let mean_g = if centred { sum_of(dx, |g| g) / count } else { T::ZERO };
         let mean_gx = sum_of_pairs::<T, LANES>(dx, x, |sum, g, x| S::mul_add(g, x - mean, sum)) * rstd / count;
         for (dx, &x) in dx.iter_mut().zip(x) {
             *dx = rstd * (*dx - mean_g - (x - mean) * rstd * mean_gx);
@@ -62,7 +78,9 @@ pub(crate) struct Affine<'a, T> {
 }
 
 /// `x` in rows of `width` elements; per row one mean and one reciprocal standard deviation.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn forward<T: Float>(
+    centred: bool,
     x: &[T],
     width: usize,
     affine: Affine<T>,
@@ -79,7 +97,7 @@ pub(crate) fn forward<T: Float>(
         let (mean, rstd) = unsafe { (mean.slice(first, count), rstd.slice(first, count)) };
         for (r, y) in y.chunks_mut(width).enumerate() {
             let x = &x[(first + r) * width..][..width];
-            (mean[r], rstd[r]) = forward_row(x, affine.weight, affine.bias, T::of(eps), y);
+            (mean[r], rstd[r]) = forward_row(centred, x, affine.weight, affine.bias, T::of(eps), y);
         }
     });
 }
@@ -87,6 +105,8 @@ pub(crate) fn forward<T: Float>(
 /// What the backward pass reads.
 #[derive(Clone, Copy)]
 pub(crate) struct Saved<'a, T> {
+    /// Whether the rows' means were taken off.
+    pub(crate) centred: bool,
     pub(crate) dy: &'a [T],
     pub(crate) x: &'a [T],
     pub(crate) weight: Option<&'a [T]>,
@@ -101,7 +121,7 @@ pub(crate) fn backward_input<T: Float>(s: Saved<T>, width: usize, dx: &mut [T]) 
         for (r, dx) in dx.chunks_mut(width).enumerate() {
             let row = i * rows + r;
             let at = row * width..(row + 1) * width;
-            backward_row(&s.dy[at.clone()], &s.x[at], s.weight, s.mean[row], s.rstd[row], dx);
+            backward_row(s.centred, &s.dy[at.clone()], &s.x[at], s.weight, s.mean[row], s.rstd[row], dx);
         }
     });
 }

@@ -2,6 +2,7 @@
 //! errors are settled by the methods in `ops` that call them.
 
 pub(crate) mod attention;
+pub(crate) mod channel_norm;
 pub(crate) mod cross_entropy;
 pub(crate) mod divide;
 pub(crate) mod gemm;

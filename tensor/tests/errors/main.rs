@@ -3,6 +3,7 @@
 #[macro_use]
 mod provoke;
 mod losses;
+mod norms;
 
 mod elementwise;
 mod products;

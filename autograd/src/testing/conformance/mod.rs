@@ -271,6 +271,8 @@ macro_rules! conforming {
 }
 
 conforming! {
+    norm,
+    channel_norm,
     activation,
     arithmetic,
     binary,

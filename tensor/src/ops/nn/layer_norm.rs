@@ -43,7 +43,7 @@ impl Tensor {
         let y = dispatch!(float self.dtype(), "layer_norm", T => Tensor::build::<T>(self.shape(), |y| {
             let affine = Affine { weight: weight.as_ref().map(read::<T>), bias: bias.as_ref().map(read::<T>) };
             let x = x.as_slice::<T>().expect("contiguous");
-            layer_norm::forward(x, width, affine, eps, y, mean.as_slice_mut::<T>(), rstd.as_slice_mut::<T>());
+            layer_norm::forward(true, x, width, affine, eps, y, mean.as_slice_mut::<T>(), rstd.as_slice_mut::<T>());
         }));
         (y, mean, rstd)
     }
@@ -87,6 +87,7 @@ impl Tensor {
         let weight = weight.map(Tensor::contiguous);
         dispatch!(float x.dtype(), "layer_norm_backward", T => {
             let saved = Saved {
+                centred: true,
                 dy: read::<T>(&dy),
                 x: read::<T>(&x),
                 weight: weight.as_ref().map(read::<T>),
@@ -110,7 +111,7 @@ impl Tensor {
 
     /// The number of leading dimensions, after checking that `parameters` have the shape of the others.
     #[track_caller]
-    fn check_norm(&self, op: &str, norm_dims: usize, parameters: &[(&str, Option<&Tensor>)]) -> usize {
+    pub(crate) fn check_norm(&self, op: &str, norm_dims: usize, parameters: &[(&str, Option<&Tensor>)]) -> usize {
         let Some(lead) = self.ndim().checked_sub(norm_dims).filter(|_| norm_dims > 0) else {
             let what = format!("cannot normalise over {norm_dims} dimensions");
             panic!("{}", Error::shape(op, what, &[("input", self.shape())], "1 up to all dimensions"));
@@ -131,7 +132,7 @@ impl Tensor {
 }
 
 /// The elements of a tensor that was made contiguous.
-fn read<T: Element>(t: &Tensor) -> &[T] {
+pub(crate) fn read<T: Element>(t: &Tensor) -> &[T] {
     t.as_slice::<T>().expect("made contiguous")
 }
 

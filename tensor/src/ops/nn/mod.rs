@@ -2,16 +2,20 @@
 
 mod activation;
 pub(crate) mod attention;
+mod batch_norm;
 pub(crate) mod cross_entropy;
 mod dropout;
+mod group_norm;
 mod layer_norm;
 mod nll_loss;
 mod optimizer;
 mod pair_loss;
 mod piecewise;
+mod rms_norm;
 mod smooth;
 mod softmax;
 
+pub use batch_norm::{BatchNorm, BatchNormed};
 pub use optimizer::{AdamStep, SgdStep};
 pub use pair_loss::PairLoss;
 pub use smooth::SELU;
