@@ -82,15 +82,15 @@ impl Var {
         (self.picked("min_dim", values, &indices, dim, keepdim), indices)
     }
 
-    /// The index of the largest element along `dim`: no gradient flows through it.
+    /// The index of the largest element along `dim`, or among all for `None`: no gradient flows through it.
     #[track_caller]
-    pub fn argmax(&self, dim: isize, keepdim: bool) -> Tensor {
+    pub fn argmax(&self, dim: impl Into<Option<isize>>, keepdim: bool) -> Tensor {
         self.tensor().argmax(dim, keepdim)
     }
 
-    /// The index of the smallest element along `dim`: no gradient flows through it.
+    /// The index of the smallest element along `dim`, or among all for `None`: no gradient flows through it.
     #[track_caller]
-    pub fn argmin(&self, dim: isize, keepdim: bool) -> Tensor {
+    pub fn argmin(&self, dim: impl Into<Option<isize>>, keepdim: bool) -> Tensor {
         self.tensor().argmin(dim, keepdim)
     }
 
@@ -118,9 +118,14 @@ impl Var {
     }
 }
 
-/// The gradient of a maximum or minimum `y` of `x`: evenly to the elements equal to it.
-fn share_among_ties(x: &Var, y: &Var, dy: &Var, over: &Over) -> Var {
-    let chosen = x.tensor().eq(&over.stretch(&y.detach()).tensor()).to_dtype(x.dtype());
+/// The gradient of an element `y` of `x`: evenly to the elements equal to it. A NaN goes to the NaN.
+pub(crate) fn share_among_ties(x: &Var, y: &Var, dy: &Var, over: &Over) -> Var {
+    let y = over.stretch(&y.detach()).value();
+    let mut chosen = x.tensor().eq(&y);
+    if y.isnan().any().item::<bool>() {
+        chosen = chosen.logical_or(&x.tensor().isnan().logical_and(&y.isnan()));
+    }
+    let chosen = chosen.to_dtype(x.dtype());
     let ties = chosen.sum_dim(over.dims.clone(), true);
     over.stretch(dy) * Var::new(chosen / ties)
 }
@@ -137,6 +142,41 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
         sample("min_dim", &[DISTINCT], rows, |v, p| v[0].min_dim(p.dim(v[0].ndim()), p.coin()).0.into()),
         sample("argmax", &[DISTINCT], rows, |v, p| mask(v[0].argmax(p.dim(v[0].ndim()), p.coin()))),
         sample("argmin", &[DISTINCT], rows, |v, p| mask(v[0].argmin(p.dim(v[0].ndim()), p.coin()))),
+        sample("argmax", &[DISTINCT], nonempty, |v, p| mask(v[0].argmax(None, p.coin()))),
+        sample("argmin", &[DISTINCT], nonempty, |v, p| mask(v[0].argmin(None, p.coin()))),
+    ]
+}
+
+#[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    /// Input, dimensions, keepdim.
+    fn reduced(a: &Args) -> Result<(Var, Vec<isize>, bool), Skip> {
+        let x = a.var(0, "input")?;
+        if a.raw(9, "out").is_some() {
+            return skip("`out`: results are values of their own here");
+        }
+        if x.ndim() > 64 {
+            return skip("more than 64 dimensions, which are allowed here");
+        }
+        Ok((x, a.dims(1, "dim")?, a.flag(2, "keepdim", false)?))
+    }
+    fn position(a: &Args) -> Result<(Var, Option<isize>, bool), Skip> {
+        Ok((a.var(0, "input")?, a.opt_int(1, "dim")?, a.flag(2, "keepdim", false)?))
+    }
+    vec![
+        torch("amax", &["amax"], |a| reduced(a).and_then(|(x, dims, keepdim)| done(x.amax(dims, keepdim)))),
+        torch("amin", &["amin"], |a| reduced(a).and_then(|(x, dims, keepdim)| done(x.amin(dims, keepdim)))),
+        torch("max:reduction_no_dim", &["max"], |a| done(a.var(0, "input")?.max())),
+        torch("min:reduction_no_dim", &["min"], |a| done(a.var(0, "input")?.min())),
+        torch("max:reduction_with_dim", &["max_dim"], |a| {
+            done(a.var(0, "input")?.max_dim(a.int(1, "dim")?, a.flag(2, "keepdim", false)?))
+        }),
+        torch("min:reduction_with_dim", &["min_dim"], |a| {
+            done(a.var(0, "input")?.min_dim(a.int(1, "dim")?, a.flag(2, "keepdim", false)?))
+        }),
+        torch("argmax", &["argmax"], |a| position(a).and_then(|(x, dim, keepdim)| done(x.argmax(dim, keepdim)))),
+        torch("argmin", &["argmin"], |a| position(a).and_then(|(x, dim, keepdim)| done(x.argmin(dim, keepdim)))),
     ]
 }
 
@@ -152,5 +192,6 @@ mod tests {
         assert_eq!(gradient_at(&[3.0, 1.0, 3.0], |x| x.amax(0, false)), [0.5, 0.0, 0.5]);
         assert_eq!(gradient_at(&[3.0, 1.0, 3.0], |x| x.amin(0, true)), [0.0, 1.0, 0.0]);
         assert_eq!(gradient_at(&[3.0, 1.0, 3.0], |x| x.max_dim(0, false).0), [1.0, 0.0, 0.0]);
+        assert_eq!(gradient_at(&[3.0, f64::NAN, 3.0], Var::max), [0.0, 1.0, 0.0]);
     }
 }

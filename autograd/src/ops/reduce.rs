@@ -82,49 +82,6 @@ impl Var {
         })
     }
 
-    /// The variance of all elements with Bessel's correction, 0-d.
-    ///
-    /// # Gradient
-    /// As [`Var::var_dim`].
-    #[track_caller]
-    pub fn var(&self) -> Var {
-        let x = self.keep();
-        Var::record_unary("var", self.tensor().var(), self, move |dy| {
-            dy * ((&*x - x.mean()) * (2.0 / (x.numel() as f64 - 1.0)))
-        })
-    }
-
-    /// The variance over `dims`: `sum (x - mean)^2 / (n - correction)`.
-    ///
-    /// # Gradient
-    /// `dx = dy 2 (x - mean) / (n - correction)`. Keeps `x`.
-    #[track_caller]
-    pub fn var_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Var {
-        let over = Over::new("var_dim", self, &dims.into(), keepdim);
-        let value = self.tensor().var_dim(&over.dims, correction, keepdim);
-        let x = self.keep();
-        Var::record_unary("var_dim", value, self, move |dy| {
-            over.stretch(dy) * ((&*x - x.mean_dim(&over.dims, true)) * (2.0 / (over.count() - correction)))
-        })
-    }
-
-    /// The standard deviation over `dims`: the root of [`Var::var_dim`].
-    ///
-    /// # Gradient
-    /// `dx = dy (x - mean) / ((n - correction) y)`, zero where `y = 0`. Keeps `x` and `y`.
-    #[track_caller]
-    pub fn std_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Var {
-        let over = Over::new("std_dim", self, &dims.into(), keepdim);
-        let value = self.tensor().std_dim(&over.dims, correction, keepdim);
-        let x = self.keep();
-        Var::record_output("std_dim", value, [self], move |y, dy, _| {
-            let constant = y.tensor().eq_scalar(0.0);
-            let scale = (dy / y.masked_fill(&constant, 1.0)).masked_fill(&constant, 0.0);
-            let away = (&*x - x.mean_dim(&over.dims, true)) / (over.count() - correction);
-            [Some(over.stretch(&scale) * away)]
-        })
-    }
-
     /// `log sum e^x` over `dims`, without overflow.
     ///
     /// # Gradient
@@ -137,15 +94,6 @@ impl Var {
         Var::record_output("logsumexp", value, [self], move |y, dy, _| {
             [Some(over.stretch(dy) * (&*x - over.stretch(y)).exp())]
         })
-    }
-
-    /// The running sum along `dim`.
-    ///
-    /// # Gradient
-    /// `dx_i = sum_{j >= i} dy_j`.
-    #[track_caller]
-    pub fn cumsum(&self, dim: isize) -> Var {
-        Var::record_unary("cumsum", self.tensor().cumsum(dim), self, move |dy| dy.flip(&[dim]).cumsum(dim).flip(&[dim]))
     }
 
     /// The sum over the dimensions in which `shape` was broadcast to this shape; undoes [`Var::expand`].
@@ -164,6 +112,18 @@ impl Var {
         self.tensor().any()
     }
 
+    /// Whether any element over `dims` differs from zero: no gradient flows through it.
+    #[track_caller]
+    pub fn any_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
+        self.tensor().any_dim(dims, keepdim)
+    }
+
+    /// Whether all elements over `dims` differ from zero: no gradient flows through it.
+    #[track_caller]
+    pub fn all_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
+        self.tensor().all_dim(dims, keepdim)
+    }
+
     /// Whether all elements differ from zero, 0-d: no gradient flows through it.
     #[track_caller]
     pub fn all(&self) -> Tensor {
@@ -172,6 +132,7 @@ impl Var {
 }
 
 /// A reduction's dimensions, and the way back from its result's shape to its input's.
+#[derive(Clone)]
 pub(crate) struct Over {
     pub dims: Dims,
     pub reduced: Vec<usize>,
@@ -234,24 +195,47 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
         sample("mean_dim", &[REAL], nonempty, |v, p| v[0].mean_dim(p.dims(v[0].ndim()), p.coin()).into()),
         unary("prod", REAL, Var::prod),
         sample("prod_dim", &[REAL], same, |v, p| v[0].prod_dim(p.dims(v[0].ndim()), p.coin()).into()),
-        sample("var", &[REAL], several, |v, _| v[0].var().into()),
-        sample("var_dim", &[REAL], several, |v, p| v[0].var_dim(p.dims(v[0].ndim()), 0.5, p.coin()).into()),
-        sample("std_dim", &[DISTINCT], several, |v, p| v[0].std_dim(p.dims(v[0].ndim()), 0.5, p.coin()).into()),
         sample("logsumexp", &[REAL], nonempty, |v, p| v[0].logsumexp(p.dims(v[0].ndim()), p.coin()).into()),
-        sample("cumsum", &[REAL], at_least_1d, |v, p| v[0].cumsum(p.dim(v[0].ndim())).into()),
         sample("sum_to", &[REAL], same, |v, p| v[0].sum_to(p.unbroadcast(&v[0].shape())).into()),
         sample("any", &[REAL], same, |v, _| mask(v[0].any())),
         sample("all", &[REAL], same, |v, _| mask(v[0].all())),
+        sample("any_dim", &[REAL], same, |v, p| mask(v[0].floor().any_dim(p.dims(v[0].ndim()), p.coin()))),
+        sample("all_dim", &[REAL], same, |v, p| mask(v[0].floor().all_dim(p.dims(v[0].ndim()), p.coin()))),
     ]
 }
 
 #[cfg(test)]
 pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
     use crate::testing::conformance::*;
-    vec![torch("sum", &["sum", "sum_dim"], |a| {
-        let (x, dims, keepdim) = (a.var(0, "input")?, a.dims(1, "dim")?, a.flag(2, "keepdim", false)?);
-        done(x.sum_dim(dims, keepdim))
-    })]
+    fn converted(a: &Args) -> Result<Var, Skip> {
+        let x = a.var(0, "input")?;
+        Ok(a.opt_dtype(9, "dtype")?.map_or_else(|| x.clone(), |dtype| x.to_dtype(dtype)))
+    }
+    vec![
+        torch("sum", &["sum", "sum_dim"], |a| {
+            let (x, keepdim) = (converted(a)?, a.flag(2, "keepdim", false)?);
+            done(if a.raw(1, "dim").is_none() { x.sum() } else { x.sum_dim(a.dims(1, "dim")?, keepdim) })
+        }),
+        torch("mean", &["mean", "mean_dim"], |a| {
+            let (x, keepdim) = (converted(a)?, a.flag(2, "keepdim", false)?);
+            done(if a.raw(1, "dim").is_none() { x.mean() } else { x.mean_dim(a.dims(1, "dim")?, keepdim) })
+        }),
+        torch("prod", &["prod", "prod_dim"], |a| {
+            let (x, keepdim) = (converted(a)?, a.flag(2, "keepdim", false)?);
+            done(if a.raw(1, "dim").is_none() { x.prod() } else { x.prod_dim(a.dims(1, "dim")?, keepdim) })
+        }),
+        torch("logsumexp", &["logsumexp"], |a| {
+            done(a.var(0, "input")?.logsumexp(a.dims(1, "dim")?, a.flag(2, "keepdim", false)?))
+        }),
+        torch("any", &["any", "any_dim"], |a| {
+            let (x, keepdim) = (a.var(0, "input")?, a.flag(2, "keepdim", false)?);
+            done(if a.raw(1, "dim").is_none() { x.any() } else { x.any_dim(a.dims(1, "dim")?, keepdim) })
+        }),
+        torch("all", &["all", "all_dim"], |a| {
+            let (x, keepdim) = (a.var(0, "input")?, a.flag(2, "keepdim", false)?);
+            done(if a.raw(1, "dim").is_none() { x.all() } else { x.all_dim(a.dims(1, "dim")?, keepdim) })
+        }),
+    ]
 }
 
 #[cfg(test)]
@@ -265,10 +249,5 @@ mod tests {
         assert_eq!(gradient_at(&[2.0, 0.0, 0.0], Var::prod), [0.0, 0.0, 0.0]);
         let x = Var::new(Tensor::from([2.0, 0.0, 3.0, 0.0])).requires_grad_(true);
         crate::gradgradcheck(|v| v[0].prod(), &[x], Default::default()).unwrap();
-    }
-
-    #[test]
-    fn a_constant_has_no_slope_of_deviation() {
-        assert_eq!(gradient_at(&[2.0, 2.0, 2.0], |x| x.std_dim(0, 1.0, false)), [0.0; 3]);
     }
 }

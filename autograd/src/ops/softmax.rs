@@ -68,6 +68,19 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 }
 
 #[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    fn converted(a: &Args) -> Result<(Var, isize), Skip> {
+        let x = a.var(0, "input")?;
+        Ok((a.opt_dtype(9, "dtype")?.map_or_else(|| x.clone(), |dtype| x.to_dtype(dtype)), a.int(1, "dim")?))
+    }
+    vec![
+        torch("softmax", &["softmax"], |a| converted(a).and_then(|(x, dim)| done(x.softmax(dim)))),
+        torch("log_softmax", &["log_softmax"], |a| converted(a).and_then(|(x, dim)| done(x.log_softmax(dim)))),
+    ]
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{REAL, agrees_with_reference, gradient_at};

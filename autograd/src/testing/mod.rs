@@ -527,15 +527,18 @@ families! {
     products,
     reduce,
     repeat,
+    scan,
     scatter,
     search,
     shape,
     smooth,
     softmax,
     special,
+    statistics,
     ternary,
     trigonometry,
     unary,
+    vector_norm,
 }
 
 /// Every public method in `ops/` is in its family's table, and every file there is a family.

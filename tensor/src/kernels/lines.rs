@@ -1,7 +1,7 @@
 //! Operations along the lines of one dimension: sorting, running sums, positions of extrema.
 
 use crate::Element;
-use crate::dtype::Number;
+use crate::dtype::{Float, Number};
 use crate::kernels::parallel::{self, GRAIN};
 use crate::kernels::walk::Walk;
 use crate::layout::Layout;
@@ -77,6 +77,71 @@ pub(crate) fn argmin<T: Number>(len: usize, x: &dyn Fn(usize) -> T) -> usize {
         }
     }
     best.0
+}
+
+/// The position of the middle element of `line`, the lower one of two, the first one among equals. A NaN is the median of
+/// its line, or, with `pass_nan`, is left out if anything else is there.
+pub(crate) fn median<T: Number>(line: &[T], pass_nan: bool) -> usize {
+    let nan = line.iter().position(|x| x.is_nan());
+    let mut order: Vec<usize> = (0..line.len()).filter(|&i| !line[i].is_nan()).collect();
+    match nan {
+        Some(first) if !pass_nan || order.is_empty() => first,
+        _ => {
+            let middle = (order.len() - 1) / 2;
+            let ascending =
+                |&i: &usize, &j: &usize| line[i].partial_cmp(&line[j]).expect("NaN was left out").then(i.cmp(&j));
+            *order.select_nth_unstable_by(middle, ascending).1
+        }
+    }
+}
+
+/// `y[i] = a[i] y[i - 1] + b[i]` along a line; the first is `b[0]`, whatever `a[0]`.
+pub(crate) fn recurrence<T: Float>(a: &[T], b: &[T], y: &mut [T]) {
+    let mut last = None;
+    for ((&a, &b), y) in a.iter().zip(b).zip(y) {
+        *y = last.map_or(b, |last| a * last + b);
+        last = Some(*y);
+    }
+}
+
+/// The positions of the greatest elements so far, the last one among equals; a NaN is the greatest of all.
+pub(crate) fn running_argmax<T: Number>(line: &[T], out: &mut [i64]) {
+    let mut best = 0;
+    for (i, (&x, out)) in line.iter().zip(out).enumerate() {
+        if x.is_nan() || x >= line[best] {
+            best = i;
+        }
+        *out = best as i64;
+    }
+}
+
+/// The positions of the least elements so far, the last one among equals; a NaN is the least of all.
+pub(crate) fn running_argmin<T: Number>(line: &[T], out: &mut [i64]) {
+    let mut best = 0;
+    for (i, (&x, out)) in line.iter().zip(out).enumerate() {
+        if x.is_nan() || x <= line[best] {
+            best = i;
+        }
+        *out = best as i64;
+    }
+}
+
+/// `log sum e^x` of the elements so far: `greatest + log(sum)`, where `sum` is that of `e^(x - greatest)`.
+pub(crate) fn running_logsumexp<T: Float>(line: &[T], out: &mut [T]) {
+    let (mut greatest, mut sum) = (f64::NEG_INFINITY, 0.0);
+    for (&x, out) in line.iter().zip(out) {
+        let x = x.to_f64();
+        if x > greatest {
+            sum = sum * (greatest - x).exp() + 1.0;
+            greatest = x;
+        } else if x == greatest {
+            // Equal infinities would differ by NaN.
+            sum += 1.0;
+        } else {
+            sum += (x - greatest).exp();
+        }
+        *out = T::of(if greatest == f64::NEG_INFINITY && !sum.is_nan() { greatest } else { greatest + sum.ln() });
+    }
 }
 
 /// The positions that sort `line`; equal elements keep their order, and NaN counts as the greatest.

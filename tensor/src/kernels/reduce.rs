@@ -72,6 +72,39 @@ float_sum!(
     SumOfSquares, f64, |lane, x| S::mul_add(x, x, lane), |acc| acc
 );
 
+/// The sum of `f(x)` in double precision, for functions that leave the range of single precision.
+#[derive(Clone, Copy)]
+pub(crate) struct PowerSum<F>(pub(crate) F);
+impl<T: Float, F: Fn(f64) -> f64 + Copy + Send + Sync> Reduce<T> for PowerSum<F> {
+    type Lane = f64;
+    type Acc = f64;
+    type Out = f64;
+    #[inline(always)]
+    fn lane(self) -> f64 {
+        0.0
+    }
+    #[inline(always)]
+    fn step<S: Simd>(self, lane: f64, x: T) -> f64 {
+        lane + (self.0)(x.to_f64())
+    }
+    #[inline(always)]
+    fn start(self) -> f64 {
+        0.0
+    }
+    #[inline(always)]
+    fn take(self, acc: f64, lane: f64) -> f64 {
+        acc + lane
+    }
+    #[inline(always)]
+    fn merge(self, a: f64, b: f64) -> f64 {
+        a + b
+    }
+    #[inline(always)]
+    fn finish(self, acc: f64) -> f64 {
+        acc
+    }
+}
+
 /// Reductions whose lane, accumulator and result are one type.
 macro_rules! simple {
     ($(#[$doc:meta])* $name:ident, $bound:ident, $t:ident, $out:ty, $start:expr, |$a:ident, $x:ident| $body:expr) => {

@@ -1,4 +1,4 @@
-//! Order along one dimension: positions of extrema, sorting, the k greatest, the k-th, running sums.
+//! Order along one dimension: positions of extrema, sorting, the k greatest, the k-th.
 
 use crate::dtype::{Number, dispatch};
 use crate::kernels::lines::{self, Lines};
@@ -24,14 +24,14 @@ impl Search for Least {
 
 impl Tensor {
     /// A tensor that can be ordered: bools as u8, others in the dtype in which kernels compute, and at least one dimension.
-    fn ordered(&self) -> Tensor {
+    pub(crate) fn ordered(&self) -> Tensor {
         let x = if self.dtype() == DType::Bool { self.to_dtype(DType::U8) } else { self.widen() };
         if x.ndim() == 0 { x.reshape([1usize]) } else { x }
     }
 
     /// The shape without dimension `dim`, or with size 1 there.
     #[track_caller]
-    fn line_shape(&self, op: &str, dim: isize, keepdim: bool) -> Shape {
+    pub(crate) fn line_shape(&self, op: &str, dim: isize, keepdim: bool) -> Shape {
         if self.ndim() == 0 {
             return Shape::default();
         }
@@ -54,21 +54,46 @@ impl Tensor {
         })
     }
 
-    /// The position (i64) of the greatest element along `dim`; the first among equals, NaN above all.
+    /// The position (i64) of the greatest element along `dim`, or among all in row-major order for `None`; the first among
+    /// equals, NaN above all.
+    ///
+    /// # Panics
+    /// If there is no element to choose from.
     ///
     /// ```
     /// use tensor::Tensor;
-    /// assert_eq!(Tensor::from([[1.0, 5.0], [7.0, 2.0]]).argmax(-1, false).to_vec::<i64>(), [1, 0]);
+    /// let x = Tensor::from([[1.0, 5.0], [7.0, 2.0]]);
+    /// assert_eq!(x.argmax(-1, false).to_vec::<i64>(), [1, 0]);
+    /// assert_eq!(x.argmax(None, false).item::<i64>(), 2);
     /// ```
     #[track_caller]
-    pub fn argmax(&self, dim: isize, keepdim: bool) -> Tensor {
-        self.search::<Greatest>("argmax", dim, keepdim)
+    pub fn argmax(&self, dim: impl Into<Option<isize>>, keepdim: bool) -> Tensor {
+        match dim.into() {
+            Some(dim) => self.search::<Greatest>("argmax", dim, keepdim),
+            None => self.flat().search::<Greatest>("argmax", 0, false).reshape(self.all_reduced(keepdim)),
+        }
     }
 
-    /// The position (i64) of the least element along `dim`; the first among equals, NaN below all.
+    /// The position (i64) of the least element along `dim`, or among all in row-major order for `None`; the first among
+    /// equals, NaN below all.
+    ///
+    /// # Panics
+    /// If there is no element to choose from.
     #[track_caller]
-    pub fn argmin(&self, dim: isize, keepdim: bool) -> Tensor {
-        self.search::<Least>("argmin", dim, keepdim)
+    pub fn argmin(&self, dim: impl Into<Option<isize>>, keepdim: bool) -> Tensor {
+        match dim.into() {
+            Some(dim) => self.search::<Least>("argmin", dim, keepdim),
+            None => self.flat().search::<Least>("argmin", 0, false).reshape(self.all_reduced(keepdim)),
+        }
+    }
+
+    fn flat(&self) -> Tensor {
+        self.reshape([self.numel()])
+    }
+
+    /// The shape that is left when all dimensions are reduced.
+    fn all_reduced(&self, keepdim: bool) -> Shape {
+        if keepdim { vec![1; self.ndim()].into() } else { Shape::default() }
     }
 
     /// The greatest elements along `dim` and their positions.
@@ -86,7 +111,7 @@ impl Tensor {
     }
 
     /// The elements at `indices` (of size 1 along `dim`), and the indices, without that dimension unless kept.
-    fn taken_along(&self, dim: isize, indices: Tensor, keepdim: bool) -> (Tensor, Tensor) {
+    pub(crate) fn taken_along(&self, dim: isize, indices: Tensor, keepdim: bool) -> (Tensor, Tensor) {
         let values = self.gather(dim, &indices);
         if keepdim { (values, indices) } else { (values.squeeze(dim), indices.squeeze(dim)) }
     }
@@ -195,32 +220,5 @@ impl Tensor {
         }));
         let indices = indices.movedim(-1, d as isize);
         if self.ndim() == 0 && k == 1 { indices.reshape(()) } else { indices }
-    }
-
-    /// The running sum along `dim`: element `i` is the sum of elements `0..=i`. Integers and bools are summed in i64.
-    ///
-    /// ```
-    /// use tensor::Tensor;
-    /// assert_eq!(Tensor::from([1.0, 2.0, 3.0]).cumsum(0).to_vec::<f64>(), [1.0, 3.0, 6.0]);
-    /// ```
-    #[track_caller]
-    pub fn cumsum(&self, dim: isize) -> Tensor {
-        let x = if self.dtype().is_floating_point() { self.clone() } else { self.to_dtype(DType::I64) }.ordered();
-        let d = x.resolve("cumsum", dim);
-        let mut shape = x.layout().remove(d).shape.to_vec();
-        shape.push(x.dims()[d]);
-        let sums = dispatch!(number x.dtype(), "cumsum", T => Tensor::build::<T>(shape, |out| {
-            let lines = Lines::new(x.view::<T>(), d);
-            lines.map(lines.len, out, |line, out| {
-                let mut sum = T::ZERO;
-                for (out, &x) in out.iter_mut().zip(line) {
-                    sum = sum.plus(x);
-                    *out = sum;
-                }
-            });
-        }));
-        let sums = sums.movedim(-1, d as isize);
-        let sums = if self.ndim() == 0 { sums.reshape(self.shape()) } else { sums };
-        if self.dtype().is_half() { sums.to_dtype(self.dtype()) } else { sums }
     }
 }

@@ -7,7 +7,7 @@ use crate::{DType, Dims, Element, Error, Shape, Tensor};
 
 impl Tensor {
     #[track_caller]
-    fn reduce<T: Element, R: Reduce<T>>(&self, op: &str, r: R, dims: &Dims, keepdim: bool) -> Tensor {
+    pub(crate) fn reduce<T: Element, R: Reduce<T>>(&self, op: &str, r: R, dims: &Dims, keepdim: bool) -> Tensor {
         let dims = dims.resolve(op, self.ndim()).or_panic();
         let shape = reduce::reduced_shape(self.dims(), &dims, keepdim);
         Tensor::build::<R::Out>(shape, |out| reduce::reduce(r, self.view::<T>(), &dims, out))
@@ -41,21 +41,34 @@ impl Tensor {
         }
     }
 
-    /// The mean of all elements, in floats; NaN when there are none.
+    /// The mean of all elements; NaN when there are none.
+    ///
+    /// # Panics
+    /// For integers and bools, whose mean is no element of theirs; convert with [`to_dtype`](Tensor::to_dtype) first.
     #[track_caller]
     pub fn mean(&self) -> Tensor {
         self.mean_dim([], false)
     }
 
-    /// The mean over `dims`, in floats.
+    /// The mean over `dims`; an empty list names all.
+    ///
+    /// # Panics
+    /// As [`mean`](Tensor::mean).
     #[track_caller]
     pub fn mean_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
         let dims = dims.into();
-        if self.dtype().is_half() {
-            return self.through_compute(|x| x.mean_dim(dims, keepdim));
-        }
+        self.require_float("mean_dim");
         let n = self.count_over("mean_dim", &dims);
-        self.to_dtype(self.dtype().to_float()).sum_dim(dims, keepdim).div_scalar(n as f64)
+        self.through_compute(|x| x.sum_dim(dims, keepdim).div_scalar(n as f64))
+    }
+
+    /// Refuses integers and bools.
+    #[track_caller]
+    pub(crate) fn require_float(&self, op: &str) {
+        if !self.dtype().is_floating_point() {
+            let what = format!("needs a floating-point tensor, got {}; convert with to_dtype first", self.dtype());
+            panic!("{}", Error::dtype(op, what));
+        }
     }
 
     /// The product of all elements, as a scalar. Integers and bools are multiplied in i64.
@@ -121,7 +134,7 @@ impl Tensor {
         self.amin([], false)
     }
 
-    /// Whether any element is not zero, as a bool scalar.
+    /// Whether any element is not zero, as a bool scalar (for u8, as PyTorch, in u8).
     pub fn any(&self) -> Tensor {
         self.any_dim([], false)
     }
@@ -129,10 +142,10 @@ impl Tensor {
     /// Whether any element is not zero over `dims`.
     #[track_caller]
     pub fn any_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
-        self.truth().reduce::<bool, _>("any_dim", Any, &dims.into(), keepdim)
+        self.answered(self.truth().reduce::<bool, _>("any_dim", Any, &dims.into(), keepdim))
     }
 
-    /// Whether all elements are not zero, as a bool scalar.
+    /// Whether all elements are not zero, as a bool scalar (for u8, as PyTorch, in u8).
     pub fn all(&self) -> Tensor {
         self.all_dim([], false)
     }
@@ -140,34 +153,12 @@ impl Tensor {
     /// Whether all elements are not zero over `dims`.
     #[track_caller]
     pub fn all_dim(&self, dims: impl Into<Dims>, keepdim: bool) -> Tensor {
-        self.truth().reduce::<bool, _>("all_dim", All, &dims.into(), keepdim)
+        self.answered(self.truth().reduce::<bool, _>("all_dim", All, &dims.into(), keepdim))
     }
 
-    /// The variance of all elements with Bessel's correction: `sum (x - mean)^2 / (n - 1)`.
-    #[track_caller]
-    pub fn var(&self) -> Tensor {
-        self.var_dim([], 1.0, false)
-    }
-
-    /// The variance over `dims`: `sum (x - mean)^2 / max(n - correction, 0)`.
-    ///
-    /// `correction` is 1 for the unbiased estimate (PyTorch's default) and 0 for the population's variance.
-    #[track_caller]
-    pub fn var_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Tensor {
-        let dims = dims.into();
-        if self.dtype().is_half() {
-            return self.through_compute(|x| x.var_dim(dims, correction, keepdim));
-        }
-        let n = self.count_over("var_dim", &dims) as f64;
-        let centred = self.sub(&self.mean_dim(&dims, true));
-        centred.square().sum_dim(dims, keepdim).div_scalar((n - correction).max(0.0))
-    }
-
-    /// The standard deviation over `dims`: the square root of [`var_dim`](Tensor::var_dim).
-    #[track_caller]
-    pub fn std_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Tensor {
-        let dims = dims.into();
-        self.through_compute(|x| x.var_dim(dims, correction, keepdim).sqrt())
+    /// The answer to a question about this tensor's elements: bool, but u8 for u8, which once stood for truth in PyTorch.
+    fn answered(&self, answer: Tensor) -> Tensor {
+        if self.dtype() == DType::U8 { answer.to_dtype(DType::U8) } else { answer }
     }
 
     /// `log sum e^x` over `dims`, computed around the maximum so that nothing overflows.
@@ -232,12 +223,12 @@ impl Tensor {
 
     /// How many elements each result over `dims` is made of.
     #[track_caller]
-    fn count_over(&self, op: &str, dims: &Dims) -> usize {
+    pub(crate) fn count_over(&self, op: &str, dims: &Dims) -> usize {
         dims.resolve(op, self.ndim()).or_panic().iter().map(|&d| self.dims()[d]).product()
     }
 
     #[track_caller]
-    fn require_elements(&self, op: &str, dims: &Dims) {
+    pub(crate) fn require_elements(&self, op: &str, dims: &Dims) {
         if self.count_over(op, dims) == 0 {
             let what = "there is no element to choose from";
             panic!("{}", Error::shape(op, what, &[("tensor", self.shape())], "the dimensions are not empty"));

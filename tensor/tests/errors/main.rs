@@ -7,6 +7,7 @@ mod norms;
 
 mod elementwise;
 mod products;
+mod reductions;
 mod shapes;
 
 use provoke::panic_of;
