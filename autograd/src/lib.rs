@@ -33,6 +33,8 @@ mod record;
 mod reference;
 mod report;
 mod step;
+#[cfg(feature = "proptest")]
+pub mod strategy;
 #[cfg(test)]
 mod testing;
 mod var;

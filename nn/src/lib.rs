@@ -26,6 +26,8 @@ mod parameter;
 pub mod prelude;
 mod sequential;
 mod state;
+#[cfg(feature = "proptest")]
+pub mod strategy;
 
 pub use nn_derive::Module;
 pub use tensor::{CrossEntropy, Reduction};

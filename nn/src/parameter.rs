@@ -1,5 +1,6 @@
 //! What a module owns besides other modules: parameters, buffers and the training flag.
 
+use std::borrow::Borrow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::Deref;
@@ -38,6 +39,13 @@ impl Deref for Parameter {
     type Target = Var;
 
     fn deref(&self) -> &Var {
+        &self.0
+    }
+}
+
+/// So that a list of parameters does where one of values is wanted.
+impl Borrow<Var> for Parameter {
+    fn borrow(&self) -> &Var {
         &self.0
     }
 }

@@ -12,6 +12,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use tensor::{DType, Tensor};
 
 use crate::gradcheck::{check, check_second};
+use crate::strategy::{self, Stream, elements};
+pub(crate) use crate::strategy::{Domain, Layout};
 use crate::{GradOptions, GradcheckOptions, Var, grad};
 
 /// How an operation is tested, as data.
@@ -79,92 +81,31 @@ pub(crate) fn sample(
     Sample { op, call: Call::Any(f), domains, shapes, loose: false }
 }
 
-/// Where an input's elements lie. Central differences need room around each: samples keep away from kinks and ties.
-#[derive(Clone, Copy)]
-pub(crate) enum Domain {
-    /// Evenly in a range.
-    Range(f64, f64),
-    /// In -2.6 to 2.6, but not near these points.
-    Away(&'static [f64]),
-    /// In -2 to 2, all different, across all inputs.
-    Distinct,
-}
-
 pub(crate) const REAL: Domain = Domain::Range(-2.0, 2.0);
 pub(crate) const POSITIVE: Domain = Domain::Range(0.3, 2.5);
 pub(crate) const NONZERO: Domain = Domain::Away(&[0.0]);
 pub(crate) const DISTINCT: Domain = Domain::Distinct;
 
-/// How an input lies in memory.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Layout {
-    Contiguous,
-    Transposed,
-    /// A window in a larger tensor that is otherwise NaN, so that reading beside it shows.
-    Sliced,
-    /// Every second element of a tensor that is otherwise NaN.
-    Strided,
-    Flipped,
-    /// One dimension repeats a single element.
-    Expanded,
-}
-
-const LAYOUTS: [Layout; 6] =
-    [Layout::Contiguous, Layout::Transposed, Layout::Sliced, Layout::Strided, Layout::Flipped, Layout::Expanded];
-
-impl Layout {
-    /// `t` laid out like this.
-    pub fn of(self, t: &Tensor) -> Tensor {
-        let all: Vec<isize> = (0..t.ndim() as isize).collect();
-        let back: Vec<isize> = all.iter().rev().copied().collect();
-        let strange = |shape: &[usize]| Tensor::full(shape, f64::NAN, t.dtype());
-        match self {
-            Layout::Contiguous => t.contiguous(),
-            Layout::Transposed => t.permute(&back).contiguous().permute(&back),
-            Layout::Sliced => all.iter().fold(t.contiguous(), |t, &dim| {
-                let mut edge = t.dims().to_vec();
-                edge[dim as usize] = 1;
-                let n = t.dim(dim);
-                Tensor::cat(&[strange(&edge), t, strange(&edge)], dim).narrow(dim, 1, n)
-            }),
-            Layout::Strided => Tensor::stack(&[t.clone(), strange(t.dims())], -1).select(-1, 0),
-            Layout::Flipped => t.flip(&all).contiguous().flip(&all),
-            Layout::Expanded => match t.dims().iter().position(|&n| n > 1) {
-                Some(dim) => t.narrow(dim as isize, 0, 1).contiguous().expand(t.shape()),
-                None => t.contiguous(),
-            },
-        }
-    }
-}
-
 /// Arguments that are no inputs: a stream of numbers that a seed fixes.
-pub(crate) struct Pick(u64);
+pub(crate) struct Pick(Stream);
 
 impl Pick {
     pub fn new(seed: u64) -> Pick {
-        Pick(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        // SplitMix64 (Steele, Lea and Flood, 2014).
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Pick(Stream::new(seed))
     }
 
     /// Evenly in 0 to 1.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        self.0.unit()
     }
 
     /// 0 to `n - 1`; 0 for `n = 0`.
     pub fn below(&mut self, n: usize) -> usize {
-        (self.unit() * n as f64) as usize
+        self.0.below(n)
     }
 
     pub fn coin(&mut self) -> bool {
-        self.below(2) == 1
+        self.0.coin()
     }
 
     /// A dimension of `ndim`, counted from either end.
@@ -182,14 +123,8 @@ impl Pick {
     /// The dimensions in any order.
     pub fn order(&mut self, ndim: usize) -> Vec<isize> {
         let mut order: Vec<isize> = (0..ndim as isize).collect();
-        self.shuffle(&mut order);
+        self.0.shuffle(&mut order);
         order
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for i in (1..items.len()).rev() {
-            items.swap(i, self.below(i + 1));
-        }
     }
 
     /// A mask.
@@ -206,8 +141,7 @@ impl Pick {
 
     /// A shape that broadcasts to `shape`.
     pub fn unbroadcast(&mut self, shape: &[usize]) -> Vec<usize> {
-        let tail = &shape[self.below(shape.len() + 1)..];
-        tail.iter().map(|&n| if self.coin() { 1 } else { n }).collect()
+        self.0.unbroadcast(shape)
     }
 }
 
@@ -342,9 +276,8 @@ struct Trial {
 }
 
 fn trials() -> impl Strategy<Value = Trial> {
-    let shape = prop::collection::vec(0usize..4, 0..4);
-    let layouts = prop::collection::vec(prop::sample::select(&LAYOUTS[..]), 4);
-    (shape, layouts, any::<u64>()).prop_map(|(shape, layouts, seed)| Trial { shape, layouts, seed })
+    let layouts = prop::collection::vec(strategy::layouts(), 4);
+    (strategy::shapes(), layouts, any::<u64>()).prop_map(|(shape, layouts, seed)| Trial { shape, layouts, seed })
 }
 
 /// The shapes that break things, each in every layout, whatever chance brings besides.
@@ -352,10 +285,10 @@ fn corners() -> Vec<Trial> {
     let shapes: [&[usize]; 6] = [&[], &[0], &[1], &[2, 0], &[2, 3], &[3, 1, 2]];
     let trial = |(i, (shape, layout)): (usize, (&&[usize], Layout))| Trial {
         shape: shape.to_vec(),
-        layouts: (0..4).map(|j| LAYOUTS[(layout as usize + j) % LAYOUTS.len()]).collect(),
+        layouts: (0..4).map(|j| Layout::ALL[(layout as usize + j) % Layout::ALL.len()]).collect(),
         seed: i as u64,
     };
-    let pairs = shapes.iter().flat_map(|shape| LAYOUTS.iter().map(move |&layout| (shape, layout)));
+    let pairs = shapes.iter().flat_map(|shape| Layout::ALL.iter().map(move |&layout| (shape, layout)));
     pairs.enumerate().map(trial).collect()
 }
 
@@ -363,37 +296,12 @@ fn corners() -> Vec<Trial> {
 fn inputs(sample: &Sample, trial: &Trial) -> Vec<Tensor> {
     let mut pick = Pick::new(!trial.seed);
     let shapes = (sample.shapes)(&trial.shape, &mut pick, sample.domains.len());
-    let distinct = |(shape, domain): (&Vec<usize>, &Domain)| match domain {
-        Domain::Distinct => shape.iter().product(),
-        _ => 0usize,
+    let values = elements(sample.domains, &shapes, &mut pick.0);
+    let laid_out = |(i, (values, shape)): (usize, (Vec<f64>, &Vec<usize>))| {
+        let layout = trial.layouts[i % trial.layouts.len()];
+        sample.domains[i].laid_out(layout).of(&Tensor::from_vec(values, &shape[..]))
     };
-    let total: usize = shapes.iter().zip(sample.domains).map(distinct).sum();
-    let mut grid: Vec<usize> = (0..total).collect();
-    pick.shuffle(&mut grid);
-    let mut grid = grid.into_iter();
-    let mut tensors = Vec::new();
-    for (i, (shape, &domain)) in shapes.iter().zip(sample.domains).enumerate() {
-        let mut element = || match domain {
-            Domain::Range(low, high) => low + (high - low) * pick.unit(),
-            Domain::Away(points) => loop {
-                let x = -2.6 + 5.2 * pick.unit();
-                if points.iter().all(|p| (x - p).abs() > 0.1) {
-                    break x;
-                }
-            },
-            Domain::Distinct => {
-                -2.0 + 4.0 * (grid.next().expect("one per element") as f64 + 0.2 + 0.6 * pick.unit()) / total as f64
-            }
-        };
-        let values: Vec<f64> = (0..shape.iter().product()).map(|_| element()).collect();
-        let layout = match (domain, trial.layouts[i % trial.layouts.len()]) {
-            // Repeating an element makes ties.
-            (Domain::Distinct, Layout::Expanded) => Layout::Flipped,
-            (_, layout) => layout,
-        };
-        tensors.push(layout.of(&Tensor::from_vec(values, &shape[..])));
-    }
-    tensors
+    values.into_iter().zip(&shapes).enumerate().map(laid_out).collect()
 }
 
 /// The inputs of one plain trial, for the table of operations.
