@@ -255,6 +255,7 @@ impl Tensor {
     where
         F: ZipNumbers,
     {
+        self.require_holds(op, other.dtype());
         if self.dtype().compute() != self.dtype() {
             return self.assign(|x| x.zip_in_place(op, f, other));
         }
@@ -263,12 +264,36 @@ impl Tensor {
         dispatch!(number self.dtype(), op, T => zip::zip_in_place(f, self.as_slice_mut::<T>(), other.view::<T>()))
     }
 
-    /// `self += other`; `other` is broadcast to this shape and converted to this dtype.
+    /// Refuses a result in place that this dtype does not hold: a fraction in integers, a number in bools.
+    #[track_caller]
+    fn require_holds(&self, op: &str, other: DType) {
+        let (own, result) = (self.dtype(), self.dtype().promote(other));
+        let lost =
+            result.is_floating_point() && !own.is_floating_point() || own == DType::Bool && result != DType::Bool;
+        if lost {
+            let what =
+                format!("the result is {result}, which a tensor of {own} cannot hold; convert it with to_dtype first");
+            panic!("{}", Error::dtype(op, what));
+        }
+    }
+
+    /// `self += other`; `other` is broadcast to this shape, and the result keeps this dtype.
     ///
     /// # Panics
-    /// If `other` cannot be stretched to this shape.
+    /// If `other` cannot be stretched to this shape, or this dtype is of a lesser kind than the result (an integer for a
+    /// float, a bool for a number).
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let mut x = Tensor::from([1i64, 2]);
+    /// x.add_(&Tensor::from([10i64]));
+    /// assert_eq!(x.to_vec::<i64>(), [11, 12]);
+    /// ```
     #[track_caller]
     pub fn add_(&mut self, other: &Tensor) {
+        if self.dtype() == DType::Bool && other.dtype() == DType::Bool {
+            return self.copy_(&Tensor::add(self, other));
+        }
         self.zip_in_place("add_", Add, other)
     }
 
@@ -281,6 +306,9 @@ impl Tensor {
     /// `self *= other`, as [`add_`](Tensor::add_).
     #[track_caller]
     pub fn mul_(&mut self, other: &Tensor) {
+        if self.dtype() == DType::Bool && other.dtype() == DType::Bool {
+            return self.copy_(&Tensor::mul(self, other));
+        }
         self.zip_in_place("mul_", Mul, other)
     }
 
@@ -295,6 +323,7 @@ impl Tensor {
                 S::mul_add(self.0, b, a)
             }
         }
+        self.require_holds("add_scaled_", other.dtype());
         if self.dtype().compute() != self.dtype() {
             return self.assign(|x| x.add_scaled_(other, scale));
         }

@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod provoke;
+mod dtypes;
 mod losses;
 mod norms;
 
