@@ -204,3 +204,55 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
         sample("triu", &[REAL], at_least_2d, |v, p| v[0].triu(p.below(3) as isize - 1).into()),
     ]
 }
+
+#[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    fn index(arg: &Arg) -> Result<Index, Skip> {
+        Ok(match arg {
+            Arg::Int(at) => (*at).into(),
+            Arg::Bool(flag) => (*flag).into(),
+            Arg::Slice([start, end, step]) => {
+                Index::Slice { start: *start, end: *end, step: step.unwrap_or(1) as usize }
+            }
+            Arg::Ellipsis => Index::Ellipsis,
+            Arg::None => Index::NewAxis,
+            Arg::Tensor(ids) => Index::Tensor(ids.value()),
+            Arg::List(ids) => {
+                let ids: Option<Vec<i64>> =
+                    ids.iter().map(|i| if let Arg::Int(i) = i { Some(*i) } else { None }).collect();
+                match ids {
+                    Some(ids) => Index::Tensor(Tensor::from_slice(&ids, [ids.len()])),
+                    None => return skip("a list that is none of integers"),
+                }
+            }
+            _ => return skip("an index of another kind"),
+        })
+    }
+    vec![
+        torch("__getitem__", &["i"], |a| {
+            let x = a.var(0, "input")?;
+            let indices: Result<Vec<Index>, Skip> = match a.raw(1, "index") {
+                // Several integers are a list of them; other lists have been tuples.
+                Some(list @ Arg::List(items)) if items.iter().all(|item| matches!(item, Arg::Int(_))) => {
+                    index(list).map(|ids| vec![ids])
+                }
+                Some(Arg::List(items)) => items.iter().map(index).collect(),
+                Some(one) => index(one).map(|one| vec![one]),
+                None => Ok(vec![Index::NewAxis]),
+            };
+            done(x.i(indices?))
+        }),
+        torch("index_select", &["index_select"], |a| {
+            done(a.var(0, "input")?.index_select(a.int(1, "dim")?, &a.tensor(2, "index")?))
+        }),
+        torch("gather", &["gather"], |a| done(a.var(0, "input")?.gather(a.int(1, "dim")?, &a.tensor(2, "index")?))),
+        torch("take_along_dim", &["take_along_dim"], |a| {
+            done(a.var(0, "input")?.take_along_dim(&a.tensor(1, "indices")?, a.opt_int(2, "dim")?))
+        }),
+        torch("take", &["take"], |a| done(a.var(0, "input")?.take(&a.tensor(1, "index")?))),
+        torch("masked_select", &["masked_select"], |a| done(a.var(0, "input")?.masked_select(&a.tensor(1, "mask")?))),
+        torch("tril", &["tril"], |a| done(a.var(0, "input")?.tril(a.int_or(1, "diagonal", 0)?))),
+        torch("triu", &["triu"], |a| done(a.var(0, "input")?.triu(a.int_or(1, "diagonal", 0)?))),
+    ]
+}

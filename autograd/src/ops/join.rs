@@ -235,6 +235,47 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 }
 
 #[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    fn split(a: &Args) -> Outcome {
+        let (x, dim) = (a.var(0, "input")?, a.int_or(2, "dim", 0)?);
+        done(match a.raw(1, "split_size") {
+            Some(Arg::List(_)) => x.split(a.sizes(1, "split_size")?, dim),
+            _ => x.split(a.size(1, "split_size")?, dim),
+        })
+    }
+    fn indexing(a: &Args) -> Result<Indexing, Skip> {
+        Ok(if a.text(usize::MAX, "indexing", "ij")? == "xy" { Indexing::Xy } else { Indexing::Ij })
+    }
+    vec![
+        torch("cat", &["cat", "hstack", "vstack", "column_stack"], |a| {
+            done(Var::cat(&a.vars(0, "tensors")?, a.int_or(1, "dim", 0)?))
+        }),
+        torch("stack", &["stack"], |a| done(Var::stack(&a.vars(0, "tensors")?, a.int_or(1, "dim", 0)?))),
+        torch("split", &["split"], split),
+        torch("split:list_args", &["split"], split),
+        torch("split_with_sizes", &["split"], split),
+        torch("chunk", &["chunk"], |a| done(a.var(0, "input")?.chunk(a.size(1, "chunks")?, a.int_or(2, "dim", 0)?))),
+        torch("tensor_split", &["tensor_split"], |a| {
+            let (x, dim) = (a.var(0, "input")?, a.int_or(2, "dim", 0)?);
+            let cuts = match a.raw(1, "indices_or_sections") {
+                Some(Arg::Tensor(t)) if t.ndim() == 0 => Cuts::Pieces(t.item::<i64>() as usize),
+                Some(Arg::Tensor(t)) => Cuts::Before(t.to_vec::<i64>().into_iter().map(|at| at as isize).collect()),
+                Some(Arg::List(_)) => Cuts::Before(a.ints(1, "indices_or_sections")?),
+                _ => Cuts::Pieces(a.size(1, "indices_or_sections")?),
+            };
+            done(x.tensor_split(cuts, dim))
+        }),
+        torch("unbind", &["unbind"], |a| done(a.var(0, "input")?.unbind(a.int_or(1, "dim", 0)?))),
+        torch("meshgrid:variadic_tensors", &["meshgrid", "cartesian_prod"], |a| {
+            let vectors: Result<Vec<Var>, Skip> = (0..a.len()).map(|i| a.var(i, "tensors")).collect();
+            done(Var::meshgrid(&vectors?, indexing(a)?))
+        }),
+        torch("meshgrid:list_of_tensors", &["meshgrid"], |a| done(Var::meshgrid(&a.vars(0, "tensors")?, indexing(a)?))),
+    ]
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

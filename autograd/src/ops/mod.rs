@@ -4,6 +4,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod arithmetic;
+pub(crate) mod assign;
 pub(crate) mod attention;
 pub(crate) mod binary;
 pub(crate) mod channel_norm;

@@ -68,3 +68,39 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
         }),
     ]
 }
+
+#[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    vec![
+        torch("sort", &["sort"], |a| {
+            let (dim, descending) = (a.int_or(1, "dim", -1)?, a.flag(2, "descending", false)?);
+            // Ours is always stable.
+            a.flag(3, "stable", false)?;
+            done(a.var(0, "input")?.sort(dim, descending))
+        }),
+        torch("argsort", &["argsort"], |a| {
+            let (dim, descending) = (a.int_or(1, "dim", -1)?, a.flag(2, "descending", false)?);
+            a.flag(3, "stable", false)?;
+            done(a.var(0, "input")?.argsort(dim, descending))
+        }),
+        torch("msort", &["msort"], |a| done(a.var(0, "input")?.msort())),
+        torch("topk", &["topk"], |a| {
+            let (dim, largest) = (a.int_or(2, "dim", -1)?, a.flag(3, "largest", true)?);
+            // Ours is always sorted.
+            a.flag(4, "sorted", true)?;
+            done(a.var(0, "input")?.topk(a.size(1, "k")?, dim, largest))
+        }),
+        torch("kthvalue", &["kthvalue"], |a| {
+            let (dim, keepdim) = (a.int_or(2, "dim", -1)?, a.flag(3, "keepdim", false)?);
+            let x = a.var(0, "input")?;
+            let (values, indices) = x.kthvalue(a.size(1, "k")?, dim, keepdim);
+            let stretched = if keepdim || x.ndim() == 0 { values.value() } else { values.value().unsqueeze(dim) };
+            let equal = x.value().eq(&stretched).to_dtype(tensor::DType::I64);
+            if equal.numel() > 0 && equal.sum_dim(dim, false).max().item::<i64>() > 1 {
+                return skip("the index among equal elements, which PyTorch leaves open");
+            }
+            done((values, indices))
+        }),
+    ]
+}

@@ -1,4 +1,4 @@
-//! Parts: ranges, slices, windows, diagonals, the reverse order; all views. And the reverse: a part replaced.
+//! Parts: ranges, slices, windows, diagonals, the reverse order; all views.
 
 use std::rc::Rc;
 
@@ -137,38 +137,6 @@ impl Var {
             through_positions(dy, &shape, |positions| positions.unfold(dim, size, step))
         })
     }
-
-    /// This value with `source` in the place of [`slice(dim, start, end, step)`](Var::slice).
-    ///
-    /// # Gradient
-    /// `dx` is `dy` with zeros there, `dsource` that slice of `dy`.
-    #[track_caller]
-    pub fn slice_scatter(&self, source: &Var, dim: isize, start: impl Whole, end: impl Whole, step: usize) -> Var {
-        let (start, end) = (start.signed(), end.signed());
-        let value = self.tensor().slice_scatter(&source.tensor(), dim, start, end, step);
-        replaced("slice_scatter", value, self, source, Rc::new(move |x| x.slice(dim, start, end, step)))
-    }
-
-    /// This value with `source` in the place of [`select(dim, index)`](Var::select).
-    ///
-    /// # Gradient
-    /// `dx` is `dy` with zeros there, `dsource` that slice of `dy`.
-    #[track_caller]
-    pub fn select_scatter(&self, source: &Var, dim: isize, index: impl Whole) -> Var {
-        let index = index.signed();
-        let value = self.tensor().select_scatter(&source.tensor(), dim, index);
-        replaced("select_scatter", value, self, source, Rc::new(move |x| x.select(dim, index)))
-    }
-
-    /// This value with `source` in the place of [`diagonal(offset, a, b)`](Var::diagonal).
-    ///
-    /// # Gradient
-    /// `dx` is `dy` with zeros there, `dsource` that diagonal of `dy`.
-    #[track_caller]
-    pub fn diagonal_scatter(&self, source: &Var, offset: isize, a: isize, b: isize) -> Var {
-        let value = self.tensor().diagonal_scatter(&source.tensor(), offset, a, b);
-        replaced("diagonal_scatter", value, self, source, Rc::new(move |x| x.diagonal(offset, a, b)))
-    }
 }
 
 #[track_caller]
@@ -199,13 +167,15 @@ fn through_positions(dy: &Var, shape: &Shape, view: impl FnOnce(&Tensor) -> Tens
     added_at(&flat, &Shape::from([n]), 0, &ids).reshape(shape)
 }
 
+/// Bounds of a slice as Python takes them, and a step.
+#[cfg(test)]
+pub(crate) fn bounds(p: &mut crate::testing::Pick) -> (isize, isize, usize) {
+    (p.below(8) as isize - 4, p.below(8) as isize - 3, 1 + p.below(3))
+}
+
 #[cfg(test)]
 pub(crate) fn table() -> Vec<crate::testing::Sample> {
     use crate::testing::*;
-    /// Bounds of a slice as Python takes them, and a step.
-    fn bounds(p: &mut Pick) -> (isize, isize, usize) {
-        (p.below(8) as isize - 4, p.below(8) as isize - 3, 1 + p.below(3))
-    }
     vec![
         sample("narrow", &[REAL], at_least_1d, |v, p| {
             let dim = p.dim(v[0].ndim());
@@ -230,20 +200,37 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
             let dim = p.dim(v[0].ndim());
             v[0].unfold(dim, 1 + p.below(v[0].dim(dim)), 1 + p.below(2)).into()
         }),
-        sample("slice_scatter", &[REAL, REAL], at_least_1d, |v, p| {
-            let (start, end, step) = bounds(p);
-            let dim = p.dim(v[0].ndim());
-            let source = v[1].slice(dim, start, end, step);
-            v[0].slice_scatter(&source, dim, start, end, step).into()
+    ]
+}
+
+#[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    vec![
+        torch("narrow", &["narrow"], |a| {
+            let (x, dim) = (a.var(0, "input")?, a.int(1, "dim")?);
+            let start = match a.is_tensor(2, "start") {
+                true if a.tensor(2, "start")?.dtype() == tensor::DType::Bool => return skip("a bool as a position"),
+                true => a.tensor(2, "start")?.item::<i64>() as isize,
+                false => a.int(2, "start")?,
+            };
+            done(x.narrow(dim, start, a.size(3, "length")?))
         }),
-        sample("select_scatter", &[REAL, REAL], rows, |v, p| {
-            let dim = p.dim(v[0].ndim());
-            let index = p.dim(v[0].dim(dim));
-            v[0].select_scatter(&v[1].select(dim, 0), dim, index).into()
+        torch("select", &["select"], |a| done(a.var(0, "input")?.select(a.int(1, "dim")?, a.int(2, "index")?))),
+        torch("slice", &["slice"], |a| {
+            let (start, end) = (a.int_or(2, "start", 0)?, a.int_or(3, "end", isize::MAX)?);
+            done(a.var(0, "input")?.slice(a.int_or(1, "dim", 0)?, start, end, a.size_or(4, "step", 1)?))
         }),
-        sample("diagonal_scatter", &[REAL, REAL], at_least_2d, |v, p| {
-            let offset = p.below(3) as isize - 1;
-            v[0].diagonal_scatter(&v[1].diagonal(offset, -1, 0), offset, -1, 0).into()
+        torch("flip", &["flip"], |a| done(a.var(0, "input")?.flip(&a.rest(1, "dims")?))),
+        torch("fliplr", &["fliplr"], |a| done(a.var(0, "input")?.fliplr())),
+        torch("flipud", &["flipud"], |a| done(a.var(0, "input")?.flipud())),
+        torch("rot90", &["rot90"], |a| {
+            let dims = a.opt_ints(2, "dims")?.unwrap_or(vec![0, 1]);
+            let Ok(dims) = dims.try_into() else { return skip("other than two dimensions, which the type excludes") };
+            done(a.var(0, "input")?.rot90(a.int_or(1, "k", 1)?, dims))
+        }),
+        torch("unfold", &["unfold"], |a| {
+            done(a.var(0, "input")?.unfold(a.int(1, "dimension")?, a.size(2, "size")?, a.size(3, "step")?))
         }),
     ]
 }

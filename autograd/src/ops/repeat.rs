@@ -119,7 +119,43 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
             v[0].pad(&[p.below(5) as isize - 1, p.below(5) as isize], Padding::Replicate).into()
         }),
         sample("pad", &[REAL], several, |v, p| {
-            v[0].pad(&[p.below(3) as isize - 1, p.below(3) as isize], Padding::Circular).into()
+            v[0].pad(&[p.below(3) as isize - 1, p.below(2) as isize], Padding::Circular).into()
         }),
+    ]
+}
+
+#[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    fn counts(a: &Args, name: &str) -> Result<Vec<usize>, Skip> {
+        let counts: Option<Vec<usize>> = a.rest(1, name)?.into_iter().map(|n| n.try_into().ok()).collect();
+        counts.map_or_else(|| skip("negative counts, which `usize` excludes"), Ok)
+    }
+    fn padded(a: &Args) -> Outcome {
+        let mode = match &*a.text(2, "mode", "constant")? {
+            "reflect" => Padding::Reflect,
+            "replicate" => Padding::Replicate,
+            "circular" => Padding::Circular,
+            _ => Padding::Constant(a.number_or(3, "value", 0.0)?),
+        };
+        done(a.var(0, "input")?.pad(&a.ints(1, "pad")?, mode))
+    }
+    vec![
+        torch("repeat", &["repeat"], |a| done(a.var(0, "input")?.repeat(counts(a, "repeats")?))),
+        torch("tile", &["tile"], |a| done(a.var(0, "input")?.tile(counts(a, "dims")?))),
+        torch("repeat_interleave", &["repeat_interleave"], |a| {
+            let (x, dim) = (a.var(0, "input")?, a.opt_int(2, "dim")?);
+            // The size of the result follows from the counts.
+            a.opt_int(3, "output_size")?;
+            done(match a.is_tensor(1, "repeats") {
+                true => x.repeat_interleave(&a.tensor(1, "repeats")?, dim),
+                false => x.repeat_interleave(a.size(1, "repeats")?, dim),
+            })
+        }),
+        torch("roll", &["roll"], |a| done(a.var(0, "input")?.roll(&a.ints(1, "shifts")?, &a.dims(2, "dims")?))),
+        torch("nn.functional.pad:constant", &["pad"], padded),
+        torch("nn.functional.pad:reflect", &["pad"], padded),
+        torch("nn.functional.pad:replicate", &["pad"], padded),
+        torch("nn.functional.pad:circular", &["pad"], padded),
     ]
 }

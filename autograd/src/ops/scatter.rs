@@ -1,6 +1,6 @@
-//! Writing and adding at indices and where masks hold.
+//! Scatters: elements sent to places that an index tensor names, to stay there, add up or be reduced.
 
-use tensor::{Indices, ScatterReduce, Tensor};
+use tensor::{ScatterReduce, Tensor};
 
 use crate::ops::parts::among_zeros;
 use crate::var::Var;
@@ -107,95 +107,6 @@ impl Var {
         let shape = source.shape();
         Var::record("index_add", value, [self, source], move |dy, need| {
             [need.of(0, || dy.clone()), need.of(1, || dy.index_select(dim, &kept).reshape(&shape))]
-        })
-    }
-
-    /// `x` with the slices of `source` in the place of those at `ids` (1-d) along `dim`.
-    ///
-    /// # Gradient
-    /// `dx` is `dy` with zeros at `ids`, `dsource = dy` selected at `ids`. Keeps `ids`.
-    #[track_caller]
-    pub fn index_copy(&self, dim: isize, ids: &Tensor, source: &Var) -> Var {
-        let kept = ids.clone();
-        let value = self.tensor().index_copy(dim, ids, &source.tensor());
-        let shape = source.shape();
-        Var::record("index_copy", value, [self, source], move |dy, need| {
-            [need.of(0, || dy.index_fill(dim, &kept, 0.0)), need.of(1, || dy.index_select(dim, &kept).reshape(&shape))]
-        })
-    }
-
-    /// `x` with one number in the slices at `ids` (1-d) along `dim`.
-    ///
-    /// # Gradient
-    /// `dy` with zeros there. Keeps `ids`.
-    #[track_caller]
-    pub fn index_fill(&self, dim: isize, ids: &Tensor, value: f64) -> Var {
-        let kept = ids.clone();
-        let value = self.tensor().index_fill(dim, ids, value);
-        Var::record_unary("index_fill", value, self, move |dy| dy.index_fill(dim, &kept, 0.0))
-    }
-
-    /// `x` with the elements of `source` at `ids` of all elements in row-major order, or with `accumulate` added there.
-    ///
-    /// # Gradient
-    /// `dx = dy`, with zeros at `ids` unless accumulated; `dsource = dy` at `ids`. Keeps `ids`.
-    #[track_caller]
-    pub fn put(&self, ids: &Tensor, source: &Var, accumulate: bool) -> Var {
-        let value = self.tensor().put(ids, &source.tensor(), accumulate);
-        let (shape, kept) = (source.shape(), ids.clone());
-        Var::record("put", value, [self, source], move |dy, need| {
-            let zeros = || Var::new(Tensor::zeros((), dy.dtype()).expand(kept.shape()));
-            [
-                need.of(0, || if accumulate { dy.clone() } else { dy.put(&kept, &zeros(), false) }),
-                need.of(1, || dy.take(&kept).reshape(&shape)),
-            ]
-        })
-    }
-
-    /// `x` with `values` (broadcast) in the place of what [`Var::i`] reads with the same indices, or with `accumulate`
-    /// added there.
-    ///
-    /// # Gradient
-    /// `dx = dy`, with zeros there unless accumulated; `dvalues` is what the indices read of `dy`. Keeps the indices.
-    ///
-    /// ```
-    /// use autograd::Var;
-    /// use tensor::Tensor;
-    /// let x = Var::new(Tensor::from([1.0, 2.0, 3.0])).requires_grad_(true);
-    /// let v = Var::scalar(10.0).requires_grad_(true);
-    /// x.index_put(1.., &v, false).square().sum().backward();
-    /// assert_eq!(x.grad().unwrap().to_vec::<f64>(), [2.0, 0.0, 0.0]);
-    /// assert_eq!(v.grad().unwrap().item::<f64>(), 40.0);
-    /// ```
-    #[track_caller]
-    pub fn index_put(&self, indices: impl Indices, values: &Var, accumulate: bool) -> Var {
-        let indices = indices.indices();
-        let value = self.tensor().index_put(&indices[..], &values.tensor(), accumulate);
-        let ndim = values.ndim();
-        Var::record("index_put", value, [self, values], move |dy, need| {
-            let zero = || Var::new(Tensor::zeros((), dy.dtype()));
-            // Values may have had more dimensions (of size 1) than what they were put to.
-            let padded = |dvalues: Var| (dvalues.ndim()..ndim).fold(dvalues, |dvalues, _| dvalues.unsqueeze(0));
-            [
-                need.of(0, || if accumulate { dy.clone() } else { dy.index_put(&indices[..], &zero(), false) }),
-                need.of(1, || padded(dy.i(&indices[..]))),
-            ]
-        })
-    }
-
-    /// `x` (broadcast with the mask) with the elements of `source`, one after the other, where `mask` holds.
-    ///
-    /// # Gradient
-    /// `dx` is `dy` with zeros where `mask` holds, `dsource` has `dy` from there. Keeps `mask`.
-    #[track_caller]
-    pub fn masked_scatter(&self, mask: &Tensor, source: &Var) -> Var {
-        let value = self.tensor().masked_scatter(mask, &source.tensor());
-        let (shape, kept) = (source.shape(), mask.clone());
-        Var::record("masked_scatter", value, [self, source], move |dy, need| {
-            [
-                need.of(0, || dy.masked_fill(&kept, 0.0)),
-                need.of(1, || among_zeros(&dy.masked_select(&kept), 0, 0, shape.numel()).reshape(&shape)),
-            ]
         })
     }
 }
@@ -312,34 +223,63 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
             let dim = p.dim(v[0].ndim());
             v[0].index_add(dim, &p.ids(&[v[1].dim(dim)], v[0].dim(dim)), &v[1]).into()
         }),
-        sample("index_copy", &[REAL, REAL], rows, |v, p| {
-            let dim = p.dim(v[0].ndim());
-            let ids = p.ids(&[1], v[0].dim(dim));
-            v[0].index_copy(dim, &ids, &v[1].narrow(dim, 0, 1)).into()
+    ]
+}
+
+#[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    fn reduced(a: &Args) -> Outcome {
+        let (x, dim, ids, source) = (a.var(0, "input")?, a.int(1, "dim")?, a.tensor(2, "index")?, a.var(3, "src")?);
+        let reduce = match &*a.text(4, "reduce", "")? {
+            "sum" => ScatterReduce::Sum,
+            "prod" => ScatterReduce::Prod,
+            "mean" => ScatterReduce::Mean,
+            "amax" => ScatterReduce::Amax,
+            "amin" => ScatterReduce::Amin,
+            other => return skip(format!("the reduction {other}")),
+        };
+        done(x.scatter_reduce(dim, &ids, &source, reduce, a.flag(5, "include_self", true)?))
+    }
+    vec![
+        torch("scatter", &["scatter", "scatter_value"], |a| {
+            let (x, dim, ids) = (a.var(0, "input")?, a.int(1, "dim")?, a.tensor(2, "index")?);
+            let reduce = a.text(4, "reduce", "")?;
+            if !a.is_tensor(3, "src") && reduce.is_empty() {
+                return done(x.scatter_value(dim, &ids, a.number(3, "value")?));
+            }
+            let source = match a.is_tensor(3, "src") {
+                true => a.var(3, "src")?,
+                false => Var::new(Tensor::full(ids.shape(), a.number(3, "value")?, x.dtype())),
+            };
+            done(match &*reduce {
+                "add" => x.scatter_add(dim, &ids, &source),
+                "multiply" => x.scatter_reduce(dim, &ids, &source, ScatterReduce::Prod, true),
+                _ => x.scatter(dim, &ids, &source),
+            })
         }),
-        sample("index_fill", &[REAL], rows, |v, p| {
-            let dim = p.dim(v[0].ndim());
-            v[0].index_fill(dim, &(p.ids(&[2], v[0].dim(dim)) - v[0].dim(dim) as f64), 1.5).into()
+        torch("scatter_add", &["scatter_add"], |a| {
+            done(a.var(0, "input")?.scatter_add(a.int(1, "dim")?, &a.tensor(2, "index")?, &a.var(3, "src")?))
         }),
-        sample("put", &[REAL, REAL], nonempty, |v, p| {
-            let ids = p.ids(&v[1].shape(), v[0].numel());
-            v[0].put(&ids, &v[1], true).into()
+        torch("scatter_reduce:sum", &["scatter_reduce"], reduced),
+        torch("scatter_reduce:prod", &["scatter_reduce"], reduced),
+        torch("scatter_reduce:mean", &["scatter_reduce"], reduced),
+        torch("scatter_reduce:amin", &["scatter_reduce"], reduced),
+        torch("scatter_reduce:amax", &["scatter_reduce"], reduced),
+        torch("index_add", &["index_add"], |a| {
+            let (x, dim, ids) = (a.var(0, "input")?, a.int(1, "dim")?, a.tensor(2, "index")?);
+            let (source, alpha) = (a.var(3, "source")?, a.number_or(4, "alpha", 1.0)?);
+            let bools = source.dtype() == tensor::DType::Bool;
+            done(x.index_add(
+                dim,
+                &ids,
+                &match alpha {
+                    1.0 => source,
+                    0.0 if bools => Var::new(source.value().zeros_like()),
+                    _ => &source * alpha,
+                },
+            ))
         }),
-        sample("put", &[REAL, REAL], nonempty, |v, p| {
-            v[0].put(&(p.ids(&[1], v[0].numel()) - v[0].numel() as f64), &v[1].ravel().narrow(0, 0, 1), false).into()
-        }),
-        sample("index_put", &[REAL, REAL], rows, |v, p| {
-            let ids = p.ids(&[3], v[0].dim(0));
-            v[0].index_put(&ids, &v[1].i(0), true).into()
-        }),
-        sample("index_put", &[REAL, REAL], rows, |v, p| {
-            let mask = p.mask(&v[0].shape());
-            v[0].index_put(&mask, &v[1].sum(), false).into()
-        }),
-        sample("index_put", &[REAL, REAL], at_least_2d, |v, _| {
-            v[0].index_put((.., 1..), &v[1].i((.., 1..)), false).into()
-        }),
-        sample("masked_scatter", &[REAL, REAL], same, |v, p| v[0].masked_scatter(&p.mask(&v[0].shape()), &v[1]).into()),
     ]
 }
 

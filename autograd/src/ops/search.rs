@@ -75,3 +75,60 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
         sample("one_hot", &[NONZERO], same, |v, _| mask(whole(&v[0]).one_hot(5))),
     ]
 }
+
+#[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    fn different(a: &Args, found: Unique) -> Outcome {
+        let mut results = vec![found.values];
+        results.extend(a.flag(usize::MAX, "return_inverse", false)?.then_some(found.inverse));
+        results.extend(a.flag(usize::MAX, "return_counts", false)?.then_some(found.counts));
+        done(results)
+    }
+    fn places(a: &Args, places: impl FnOnce(bool) -> Tensor) -> Outcome {
+        let right = a.flag(usize::MAX, "right", false)? || a.text(usize::MAX, "side", "left")? == "right";
+        let narrow = a.flag(usize::MAX, "out_int32", false)?;
+        let places = places(right);
+        done(if narrow { places.to_dtype(tensor::DType::I32) } else { places })
+    }
+    vec![
+        torch("nonzero", &["nonzero"], |a| {
+            let found = a.var(0, "input")?.nonzero();
+            match a.flag(usize::MAX, "as_tuple", false)? {
+                // A scalar counts as a vector of one element there.
+                true if found.dim(1) == 0 => done(a.var(0, "input")?.unsqueeze(0).nonzero().unbind(1)),
+                true => done(found.unbind(1)),
+                false => done(found),
+            }
+        }),
+        torch("argwhere", &["argwhere"], |a| done(a.var(0, "input")?.argwhere())),
+        torch("unique", &["unique"], |a| {
+            // Ours is always sorted.
+            a.flag(usize::MAX, "sorted", true)?;
+            different(a, a.var(0, "input")?.unique(a.opt_int(usize::MAX, "dim")?))
+        }),
+        torch("unique_consecutive", &["unique_consecutive"], |a| {
+            different(a, a.var(0, "input")?.unique_consecutive(a.opt_int(usize::MAX, "dim")?))
+        }),
+        torch("nn.functional.one_hot", &["one_hot"], |a| {
+            let classes = a.int_or(1, "num_classes", -1)?;
+            done(a.tensor(0, "input")?.one_hot((classes >= 0).then_some(classes as usize)))
+        }),
+        torch("bincount", &["bincount"], |a| {
+            done(a.tensor(0, "input")?.bincount(a.opt_tensor(1, "weights")?.as_ref(), a.size_or(2, "minlength", 0)?))
+        }),
+        torch("searchsorted", &["searchsorted"], |a| {
+            let sequence = a.var(0, "sorted_sequence")?;
+            let values = match a.is_tensor(1, "input") {
+                true => a.var(1, "input")?,
+                false => Var::scalar(a.number(1, "input")?),
+            };
+            let sorter = a.opt_tensor(usize::MAX, "sorter")?;
+            places(a, |right| sequence.searchsorted(&values, right, sorter.as_ref()))
+        }),
+        torch("bucketize", &["bucketize", "histc"], |a| {
+            let (x, boundaries) = (a.var(0, "input")?, a.tensor(1, "boundaries")?);
+            places(a, |right| x.bucketize(&boundaries, right))
+        }),
+    ]
+}

@@ -216,6 +216,38 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 }
 
 #[cfg(test)]
+pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
+    use crate::testing::conformance::*;
+    vec![
+        torch("reshape", &["reshape", "reshape_as"], |a| done(a.var(0, "input")?.reshape(a.rest(1, "shape")?))),
+        torch("view", &["view", "view_as"], |a| done(a.var(0, "input")?.view(a.rest(1, "shape")?))),
+        torch("flatten", &["flatten"], |a| {
+            done(a.var(0, "input")?.flatten(a.int_or(1, "start_dim", 0)?, a.int_or(2, "end_dim", -1)?))
+        }),
+        torch("unflatten", &["unflatten"], |a| {
+            done(a.var(0, "input")?.unflatten(a.int(1, "dim")?, a.ints(2, "sizes")?))
+        }),
+        torch("ravel", &["ravel"], |a| done(a.var(0, "input")?.ravel())),
+        torch("squeeze", &["squeeze"], |a| done(a.var(0, "input")?.squeeze(a.dims(1, "dim")?))),
+        torch("squeeze:multiple", &["squeeze"], |a| {
+            let (x, dims) = (a.var(0, "input")?, a.ints(1, "dim")?);
+            // PyTorch's empty list names no dimension, ours all.
+            done(if dims.is_empty() { x.reshape_as(&x) } else { x.squeeze(dims) })
+        }),
+        torch("unsqueeze", &["unsqueeze"], |a| done(a.var(0, "input")?.unsqueeze(a.int(1, "dim")?))),
+        torch("transpose", &["transpose", "swapaxes"], |a| {
+            done(a.var(0, "input")?.transpose(a.int(1, "dim0")?, a.int(2, "dim1")?))
+        }),
+        torch("permute", &["permute"], |a| done(a.var(0, "input")?.permute(&a.rest(1, "dims")?))),
+        torch("movedim", &["movedim"], |a| {
+            done(a.var(0, "input")?.movedim(a.ints(1, "source")?, a.ints(2, "destination")?))
+        }),
+        torch("expand", &["expand", "expand_as"], |a| done(a.var(0, "input")?.expand(a.rest(1, "size")?))),
+        torch("broadcast_to", &["broadcast_to"], |a| done(a.var(0, "input")?.broadcast_to(a.ints(1, "size")?))),
+    ]
+}
+
+#[cfg(test)]
 mod tests {
     use tensor::Tensor;
 

@@ -411,9 +411,10 @@ macro_rules! families {
 families! {
     activation,
     arithmetic,
+    assign,
     attention,
-    channel_norm,
     binary,
+    channel_norm,
     compare,
     create,
     diagonal,

@@ -21,7 +21,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If `pad` has an odd length or more than two numbers for a dimension, cuts away more than there is, or asks a
-    /// border for more than it has (reflect: less than the dimension; circular: at most the dimension).
+    /// border for more than it has (reflect: less than the dimension; circular: at most what is left of it).
     ///
     /// # Differs
     /// PyTorch pads by reflection, replication and in a circle only the last one to three dimensions of tensors with one
@@ -98,9 +98,11 @@ impl Tensor {
             let dim = -1 - i as isize;
             let n = self.dim(dim) as isize;
             let widest = pad[0].max(pad[1]);
+            // What is left when elements are cut away: the circle runs through that only.
+            let (first, left) = (-pad[0].min(0), n + pad[0].min(0) + pad[1].min(0));
             let (fits, rule) = match mode {
                 Padding::Reflect => (widest < n, "less than the dimension"),
-                Padding::Circular => (widest <= n, "at most the dimension"),
+                Padding::Circular => (widest <= left, "at most what is left of the dimension"),
                 _ => (n > 0 || widest <= 0, "the dimension is not empty"),
             };
             if !fits {
@@ -110,7 +112,7 @@ impl Tensor {
             let source = |at: isize| match mode {
                 Padding::Reflect if at < 0 => -at,
                 Padding::Reflect if at >= n => 2 * (n - 1) - at,
-                Padding::Circular => at.rem_euclid(n),
+                Padding::Circular => first + (at - first).rem_euclid(left.max(1)),
                 _ => at.clamp(0, n - 1),
             };
             let len = shape[shape.len() - 1 - i];

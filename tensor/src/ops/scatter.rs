@@ -319,15 +319,28 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn index_fill(&self, dim: isize, ids: &Tensor, value: f64) -> Tensor {
+        self.index_fill_tensor(dim, ids, &Tensor::full((), value, self.dtype()))
+    }
+
+    /// [`index_fill`](Tensor::index_fill) with the value of a scalar tensor.
+    ///
+    /// # Panics
+    /// As [`index_fill`](Tensor::index_fill), and if `value` has dimensions or another dtype.
+    #[track_caller]
+    pub fn index_fill_tensor(&self, dim: isize, ids: &Tensor, value: &Tensor) -> Tensor {
+        require_dtype("index_fill_tensor", self, value);
+        if value.ndim() > 0 {
+            panic!("{}", Error::shape("index_fill_tensor", "not a scalar", &[("value", value.shape())], "value []"));
+        }
         if self.ndim() == 0 {
-            return self.lined().index_fill(dim, ids, value).reshape(());
+            return self.lined().index_fill_tensor(dim, ids, value).reshape(());
         }
         let d = self.resolve("index_fill", dim);
         let ids = Tensor::index_vector("index_fill", ids);
         let ids = Tensor::indices("index_fill", &ids, self.dims()[d], Negative::FromEnd);
         let mut shape = self.dims().to_vec();
         shape[d] = ids.numel();
-        self.put_slices("index_fill", d, &ids, &Tensor::full((), value, self.dtype()).expand(&shape[..]))
+        self.put_slices("index_fill", d, &ids, &value.expand(&shape[..]))
     }
 
     /// The slices of `source` in the place of those at the checked `ids`.

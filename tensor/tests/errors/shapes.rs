@@ -93,6 +93,8 @@ fn positions() {
         m().index_copy(0, &ids([-1]), &row) => "index_copy: index -1 is out of range 0..2";
         m().index_copy(0, &one, &row.to_dtype(DType::F64)) => "index_copy: the source is f64, the tensor f32";
         m().index_fill(0, &ids([-3]), 0.0) => "index_fill: index -3 is out of range -2..2";
+        m().index_fill_tensor(0, &one, &Tensor::from([0f32])) => "index_fill_tensor: not a scalar", "[1]";
+        m().index_fill_tensor(0, &one, &Tensor::scalar(0.0)) => "index_fill_tensor: the source is f64, the tensor f32";
         m().put(&ids([0, 1]), &Tensor::from([1f32]), false) => "put: the numbers of elements differ";
         m().put(&ids([6]), &Tensor::from([1f32]), false) => "put: index 6 is out of range -6..6";
         m().masked_select(&ids([1])) => "masked_select: the mask must be bool, got i64";

@@ -146,6 +146,9 @@ enum Problem {
 
 fn call(adapter: &Torch, sample: &Value) -> Result<(Args, Vec<Var>), Problem> {
     let args = Args::parse(sample);
+    if args.raw(usize::MAX, "out").is_some() {
+        return Err(Problem::Skipped("a tensor to write the result to".into()));
+    }
     let results = (adapter.call)(&args).map_err(|Skip(why)| Problem::Skipped(why))?;
     Ok((args, results))
 }
@@ -271,24 +274,34 @@ macro_rules! conforming {
 }
 
 conforming! {
-    norm,
-    channel_norm,
     activation,
     arithmetic,
+    assign,
     binary,
+    channel_norm,
     compare,
+    create,
     diagonal,
     division,
     einsum,
     extremum,
+    index,
+    join,
     logic,
     loss,
     matmul,
+    norm,
+    order,
     pair_loss,
+    parts,
     piecewise,
     products,
     reduce,
+    repeat,
     scan,
+    scatter,
+    search,
+    shape,
     smooth,
     softmax,
     special,
