@@ -18,9 +18,17 @@ fn results() -> Vec<(&'static str, Tensor)> {
     let (q, k, v) = (qkv.select(0, 0), qkv.select(0, 1), qkv.select(0, 2));
     let causal = Attention { is_causal: true, ..Default::default() };
     let (out, log_sums) = Tensor::attention(&q, &k, &v, &causal);
-    let gradients = Tensor::attention_backward(&v, &q, &k, &v, &out, &log_sums, &causal, [true; 3]);
-    let [dq, dk, dv] = gradients.map(|gradient| gradient.expect("asked for"));
+    let gradients = Tensor::attention_backward(&v, &q, &k, &v, &out, &log_sums, &causal, [true; 4]);
+    let [dq, dk, dv, dmask] = gradients.map(|gradient| gradient.expect("asked for"));
     let (one, _) = Tensor::attention(&dy.narrow(1, 0, 40), &x.narrow(1, 0, 40), &x.narrow(1, 0, 40), &causal);
+    let (image, dimage) = (rand(&[2, 6, 90, 110]), rand(&[2, 6, 90, 110]));
+    let (groups, mean, rstd) = image.group_norm(3, None, None, 1e-5);
+    let [dgroups, dgroups_weight, _] =
+        Tensor::group_norm_backward(&dimage, &image, &mean, &rstd, 3, None, [true, true, false]);
+    let training = tensor::BatchNorm { training: true, ..Default::default() };
+    let channels = image.batch_norm(None, None, None, &training);
+    let (mean, rstd) = (&channels.mean, &channels.rstd);
+    let [dchannels, _, _] = Tensor::batch_norm_backward(&dimage, &image, mean, rstd, None, true, [true, false, false]);
     vec![
         ("linear", x.linear(&w, Some(&b))),
         ("weight gradient", x.t().matmul(&dy)),
@@ -42,6 +50,13 @@ fn results() -> Vec<(&'static str, Tensor)> {
         ("dq", dq),
         ("dk", dk),
         ("dv", dv),
+        ("dmask", dmask),
+        ("mse_loss", x.mse_loss(&dy, tensor::Reduction::Mean)),
+        ("group_norm", groups),
+        ("group_norm_backward", dgroups.expect("asked for")),
+        ("group_norm_backward weight", dgroups_weight.expect("asked for")),
+        ("batch_norm", channels.output),
+        ("batch_norm_backward", dchannels.expect("asked for")),
         ("sum", x.sum()),
         ("sum of columns", x.sum_dim(0, false)),
     ]

@@ -258,6 +258,21 @@ pub(crate) fn heads(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize
     vec![with(t), with(s), with(s)]
 }
 
+/// Queries of twice or three times as many heads as keys and values.
+pub(crate) fn grouped_heads(shape: &[usize], pick: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    let mut shapes = heads(shape, pick, n);
+    shapes[0][1] *= 2 + pick.below(2);
+    shapes
+}
+
+/// Queries, keys, values and a mask that broadcasts.
+pub(crate) fn masked_heads(shape: &[usize], pick: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    let mut shapes = heads(shape, pick, n);
+    let scores = [&shapes[0][..3], &shapes[1][2..3]].concat();
+    shapes.push(pick.unbroadcast(&scores));
+    shapes
+}
+
 /// Logits `[c]`, `[n, c]` or `[n, c, d..]`.
 pub(crate) fn class_logits(shape: &[usize], pick: &mut Pick, n: usize) -> Vec<Vec<usize>> {
     let mut shape = shape.to_vec();

@@ -277,6 +277,7 @@ conforming! {
     activation,
     arithmetic,
     assign,
+    attention,
     binary,
     channel_norm,
     compare,

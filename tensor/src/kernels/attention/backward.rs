@@ -18,13 +18,19 @@ pub(crate) struct Saved<'a, T> {
 /// The gradients of `q`, `k` and `v`, with memory `[b, t, h, d]` each; of those that are not wanted nothing is computed.
 ///
 /// With `p` the weights, recomputed tile by tile: `dv = p^T dout`, `ds = p (dout v^T - sum dout out)`, `dq = scale ds k`,
-/// `dk = scale ds^T q`.
-pub(crate) fn backward<T: Attend>(problem: &Problem<T>, saved: &Saved<T>, wanted: [Option<&mut [T]>; 3]) {
+/// `dk = scale ds^T q`. `ds` itself, `[b, h, tq, tk]`, is the gradient of the mask: of it only what is not zero is written.
+pub(crate) fn backward<T: Attend>(
+    problem: &Problem<T>,
+    saved: &Saved<T>,
+    wanted: [Option<&mut [T]>; 3],
+    dscores: Option<&mut [T]>,
+) {
     let size = problem.size;
     let kernel = kernel::<T>();
     let (mr, nr) = (kernel.mr, kernel.nr);
     let [dq, dk, dv] = wanted.map(|gradient| gradient.map(SharedMut::new));
-    let scores_matter = dq.is_some() || dk.is_some();
+    let dscores = dscores.map(SharedMut::new);
+    let scores_matter = dq.is_some() || dk.is_some() || dscores.is_some();
     let (tile, keys) = (PANELS * mr, size.tk.next_multiple_of(mr));
     let padded = |n: usize| (n.next_multiple_of(mr), n.next_multiple_of(nr));
     let ((d_down, d_across), (_, dv_across)) = (padded(size.d), padded(size.dv));
@@ -86,6 +92,13 @@ pub(crate) fn backward<T: Attend>(problem: &Problem<T>, saved: &Saved<T>, wanted
                 if scores_matter {
                     product(size.dv, &v_panels[j * size.dv..], dout_panel, false).into(kernel, panels, dscores_t);
                     back_through(nr, &weights_t[..count * nr], &mut dscores_t[..count * nr], &means);
+                }
+                if let Some(dscores) = &dscores {
+                    for (l, i) in queries.clone().enumerate() {
+                        // SAFETY: each row belongs to one query of one head, and so to one task.
+                        let row = unsafe { dscores.slice((head * size.tq + i) * size.tk + j, count) };
+                        row.iter_mut().enumerate().for_each(|(key, x)| *x = dscores_t[key * nr + l]);
+                    }
                 }
                 if dq.is_some() {
                     let product = Product {

@@ -21,6 +21,12 @@ pub struct Attention {
     pub is_causal: bool,
     /// What the scores are multiplied by (default: `1 / sqrt(d)`).
     pub scale: Option<f64>,
+    /// Whether keys and values may have fewer heads than queries, in the dimension before the last two: each of them serves
+    /// as many heads of queries in a row as it takes (default: false).
+    pub enable_gqa: bool,
+    /// The probability with which each weight is dropped, in `0..=1`; for `Var::scaled_dot_product_attention`, which draws
+    /// (default: 0).
+    pub dropout_p: f64,
 }
 
 /// The operands brought to common batch dimensions.
@@ -31,6 +37,8 @@ struct Operands {
     mask: Option<Tensor>,
     batch: Shape,
     size: Size,
+    /// How many heads of queries share a head of keys, and of values.
+    shared: [usize; 2],
 }
 
 const RULE: &str = "q [.., tq, d], k [.., tk, d], v [.., tk, e] -> [.., tq, e]";
@@ -56,12 +64,38 @@ impl Attention {
         if q.dtype() != k.dtype() || q.dtype() != v.dtype() {
             return Err(Error::dtype(op, format!("dtypes differ: {}, {}, {}", q.dtype(), k.dtype(), v.dtype())));
         }
-        let batch = broadcast_shapes(op, q_batch, k_batch)
-            .and_then(|batch| broadcast_shapes(op, &batch, v_batch))
+        if self.dropout_p != 0.0 {
+            return Err(Error::value(op, "dropout is drawn by Var::scaled_dot_product_attention"));
+        }
+        // Operands of fewer heads count as if theirs were repeated.
+        let shared_by = |other: &[usize]| match (q_batch.last(), other.last()) {
+            (Some(&h), Some(&less)) if self.enable_gqa && h != less => match less > 0 && h.is_multiple_of(less) {
+                true => Ok(h / less),
+                false => Err(fail("the heads of the queries are no multiple of those of the keys or values")),
+            },
+            _ => Ok(1),
+        };
+        let shared = [shared_by(k_batch)?, shared_by(v_batch)?];
+        let repeated = |batch: &[usize], shared: usize| {
+            let mut batch = batch.to_vec();
+            batch.last_mut().into_iter().for_each(|h| *h *= shared);
+            batch
+        };
+        let batch = broadcast_shapes(op, q_batch, &repeated(k_batch, shared[0]))
+            .and_then(|batch| broadcast_shapes(op, &batch, &repeated(v_batch, shared[1])))
             .map_err(|_| fail("the batch dimensions do not broadcast"))?;
         let with = |rows: usize, columns: usize| -> Shape { batch.iter().copied().chain([rows, columns]).collect() };
         let stretch =
             |x: &Tensor, rows: usize, columns: usize| Ok(x.with_layout(x.layout().expand(op, &with(rows, columns))?));
+        // In row-major order a head that stays while the group goes on is the head repeated.
+        let stretch_shared = |x: &Tensor, rows: usize, columns: usize, shared: usize| match (shared, batch.split_last())
+        {
+            (2.., Some((&h, outer))) => {
+                let to: Shape = outer.iter().copied().chain([h / shared, shared, rows, columns]).collect();
+                Ok(x.unsqueeze(-3).with_layout(x.unsqueeze(-3).layout().expand(op, &to)?))
+            }
+            _ => stretch(x, rows, columns),
+        };
         let mask = match &self.mask {
             None => None,
             Some(mask) => {
@@ -73,11 +107,12 @@ impl Attention {
         };
         Ok(Operands {
             q: stretch(q, *tq, *d)?,
-            k: stretch(k, *tk, *d)?,
-            v: stretch(v, *tk, *dv)?,
+            k: stretch_shared(k, *tk, *d, shared[0])?,
+            v: stretch_shared(v, *tk, *dv, shared[1])?,
             mask,
             size: Size { tq: *tq, tk: *tk, d: *d, dv: *dv },
             batch,
+            shared,
         })
     }
 }
@@ -109,6 +144,18 @@ impl Operands {
         }
     }
 
+    /// A gradient of all heads, added up over those that shared one.
+    fn summed(&self, x: Tensor, shared: usize) -> Tensor {
+        match self.batch.split_last() {
+            Some((&h, outer)) if shared > 1 => {
+                let (t, d) = (x.dim(-2), x.dim(-1));
+                let split: Shape = outer.iter().copied().chain([h / shared, shared, t, d]).collect();
+                x.reshape(split).sum_dim(-3, false)
+            }
+            _ => x,
+        }
+    }
+
     /// A result seen as `[b.., h, t, d]`.
     fn heads_first(&self, x: Tensor) -> Tensor {
         if self.batch.is_empty() { x } else { x.transpose(-3, -2) }
@@ -123,7 +170,8 @@ impl Tensor {
     /// [`attention_backward`](Tensor::attention_backward).
     ///
     /// # Shape
-    /// `q [.., tq, d]`, `k [.., tk, d]`, `v [.., tk, e]` -> `[.., tq, e]`; batch dimensions broadcast. The memory of the
+    /// `q [.., tq, d]`, `k [.., tk, d]`, `v [.., tk, e]` -> `[.., tq, e]`; batch dimensions broadcast, and with `enable_gqa`
+    /// keys and values may have fewer heads, which are read again and not copied. The memory of the
     /// output is `[b.., tq, h, e]`, so that `transpose(-3, -2)` and a reshape to `[b.., tq, h * e]` cost nothing.
     ///
     /// # Numerics
@@ -161,12 +209,12 @@ impl Tensor {
         })
     }
 
-    /// The gradients of [`attention`](Tensor::attention) by `q`, `k` and `v`, of which those in `need` are computed, from
-    /// that of its output and what it returned.
+    /// The gradients of [`attention`](Tensor::attention) by `q`, `k`, `v` and the mask, of which those in `need` are
+    /// computed, from that of its output and what it returned.
     ///
     /// With `p` the weights and `dp = dout v^T`: `ds = p (dp - sum dout out)`, `dq = scale ds k`, `dk = scale ds^T q`,
-    /// `dv = p^T dout`. No gradient is computed for the mask. Where batch dimensions were broadcast the gradients have
-    /// the full shape. Their memory is `[b.., t, h, d]`, as the output's.
+    /// `dv = p^T dout`, `dmask = ds`. Where batch dimensions were broadcast the gradients have the full shape, that of the
+    /// mask `[.., tq, tk]` always. The memory of the first three is `[b.., t, h, d]`, as the output's.
     ///
     /// # Panics
     /// If shapes or dtypes do not fit.
@@ -180,8 +228,8 @@ impl Tensor {
         out: &Tensor,
         log_sums: &Tensor,
         options: &Attention,
-        need: [bool; 3],
-    ) -> [Option<Tensor>; 3] {
+        need: [bool; 4],
+    ) -> [Option<Tensor>; 4] {
         let operands = options.operands(q, k, v).or_panic();
         let Size { tq, tk, d, dv } = operands.size;
         let expected: Shape = operands.batch.iter().copied().chain([tq, dv]).collect();
@@ -210,9 +258,15 @@ impl Tensor {
             let mut gradients: [Option<Tensor>; 3] = std::array::from_fn(|i| {
                 need[i].then(|| Tensor::build::<T>(operands.memory(sizes[i].0, sizes[i].1), |_| {}))
             });
+            let mut dmask = need[3].then(|| {
+                let shape: Shape = operands.batch.iter().copied().chain([tq, tk]).collect();
+                Tensor::zeros(shape, q.dtype())
+            });
             let wanted = gradients.each_mut().map(|gradient| gradient.as_mut().map(|g| g.as_slice_mut::<T>()));
-            kernel::backward(&problem, &saved, wanted);
-            gradients.map(|gradient| gradient.map(|g| operands.heads_first(g)))
+            kernel::backward(&problem, &saved, wanted, dmask.as_mut().map(|g| g.as_slice_mut::<T>()));
+            let [dq, dk, dv] = gradients.map(|gradient| gradient.map(|g| operands.heads_first(g)));
+            let [by_key, by_value] = operands.shared;
+            [dq, dk.map(|g| operands.summed(g, by_key)), dv.map(|g| operands.summed(g, by_value)), dmask]
         })
     }
 }
@@ -223,7 +277,7 @@ mod tests {
     use crate::Generator;
 
     /// Value and gradients by whole score matrices.
-    fn plain(q: &Tensor, k: &Tensor, v: &Tensor, dout: &Tensor, options: &Attention) -> [Tensor; 4] {
+    fn plain(q: &Tensor, k: &Tensor, v: &Tensor, dout: &Tensor, options: &Attention) -> [Tensor; 5] {
         let scale = options.scale.unwrap_or(1.0 / (q.dim(-1) as f64).sqrt());
         let mut scores = q.matmul(&k.transpose(-1, -2)) * scale;
         if options.is_causal {
@@ -237,25 +291,27 @@ mod tests {
         };
         let p = scores.softmax(-1);
         let p = p.masked_fill(&p.isnan(), 0.0);
-        let ds = Tensor::softmax_backward(&p, &dout.matmul(&v.transpose(-1, -2)), -1) * scale;
-        [p.matmul(v), ds.matmul(k), ds.transpose(-1, -2).matmul(q), p.transpose(-1, -2).matmul(dout)]
+        let dscores = Tensor::softmax_backward(&p, &dout.matmul(&v.transpose(-1, -2)), -1);
+        let ds = &dscores * scale;
+        [p.matmul(v), ds.matmul(k), ds.transpose(-1, -2).matmul(q), p.transpose(-1, -2).matmul(dout), dscores]
     }
 
     fn check(q: &Tensor, k: &Tensor, v: &Tensor, options: &Attention, tolerance: f64) {
         let (out, log_sums) = Tensor::attention(q, k, v, options);
         let dout = Tensor::randn_with(out.shape(), q.dtype(), &mut Generator::new(9));
         let gradients = |need| Tensor::attention_backward(&dout, q, k, v, &out, &log_sums, options, need);
-        let [dq, dk, dv] = gradients([true; 3]).map(|gradient| gradient.expect("asked for"));
+        let [dq, dk, dv, dmask] = gradients([true; 4]).map(|gradient| gradient.expect("asked for"));
         // What is computed alone is the same as what is computed with the others.
-        for alone in 0..3 {
+        for alone in 0..4 {
             let some = gradients(std::array::from_fn(|i| i == alone));
-            for (i, (gradient, all)) in some.iter().zip([&dq, &dk, &dv]).enumerate() {
+            for (i, (gradient, all)) in some.iter().zip([&dq, &dk, &dv, &dmask]).enumerate() {
                 assert_eq!(gradient.is_some(), i == alone);
                 assert!(gradient.as_ref().is_none_or(|gradient| gradient.bit_eq(all)));
             }
         }
         let expected = plain(q, k, v, &dout, options);
-        for (name, (x, y)) in ["out", "dq", "dk", "dv"].iter().zip([out, dq, dk, dv].iter().zip(&expected)) {
+        let got = [out, dq, dk, dv, dmask];
+        for (name, (x, y)) in ["out", "dq", "dk", "dv", "dmask"].iter().zip(got.iter().zip(&expected)) {
             assert_eq!(x.shape(), y.shape(), "{name}");
             let worst = if x.numel() == 0 { 0.0 } else { (x - y).abs().max().item::<f64>() };
             assert!(worst <= tolerance, "{name}: off by {worst} for {:?} {:?}", q.dims(), k.dims());
@@ -268,7 +324,7 @@ mod tests {
             2 => Some(Tensor::randn_with([2, 1, tq, tk], DType::F64, g)),
             _ => None,
         };
-        Attention { mask, is_causal: round % 2 == 1, scale: (round % 4 == 2).then_some(0.3) }
+        Attention { mask, is_causal: round % 2 == 1, scale: (round % 4 == 2).then_some(0.3), ..Default::default() }
     }
 
     #[test]
@@ -323,6 +379,33 @@ mod tests {
     }
 
     #[test]
+    fn fewer_heads_of_keys_and_values_are_repeated() {
+        let mut g = Generator::new(10);
+        let mut rand = |h: usize, t: usize, d: usize| Tensor::randn_with([2, h, t, d], DType::F64, &mut g);
+        let (q, dout) = (rand(6, 35, 8), rand(6, 35, 5));
+        for (by_key, by_value) in [(3, 3), (2, 6), (6, 1)] {
+            let (k, v) = (rand(6 / by_key, 21, 8), rand(6 / by_value, 21, 5));
+            let repeated = |x: &Tensor, n: usize| {
+                let [b, h, t, d] = x.dims() else { panic!("4-d") };
+                x.unsqueeze(2).expand([*b, *h, n, *t, *d]).reshape([*b, h * n, *t, *d])
+            };
+            let summed = |x: &Tensor, n: usize| {
+                let [b, h, t, d] = x.dims() else { panic!("4-d") };
+                x.reshape([*b, h / n, n, *t, *d]).sum_dim(2, false)
+            };
+            let options = Attention { is_causal: true, enable_gqa: true, ..Default::default() };
+            let [expected, dq, dk, dv, _] = plain(&q, &repeated(&k, by_key), &repeated(&v, by_value), &dout, &options);
+            let (out, log_sums) = Tensor::attention(&q, &k, &v, &options);
+            let need = [true, true, true, false];
+            let got = Tensor::attention_backward(&dout, &q, &k, &v, &out, &log_sums, &options, need);
+            assert!(out.allclose(&expected, 1e-11, 1e-11));
+            for (got, expected) in got.iter().flatten().zip([dq, summed(&dk, by_key), summed(&dv, by_value)]) {
+                assert!(got.shape() == expected.shape() && got.allclose(&expected, 1e-11, 1e-11));
+            }
+        }
+    }
+
+    #[test]
     fn large_scores_do_not_overflow() {
         let x = Tensor::randn_with([50, 4], DType::F32, &mut Generator::new(8)) * 1e3;
         let (out, log_sums) = Tensor::attention(&x, &x, &x, &Attention::default());
@@ -341,5 +424,12 @@ mod tests {
         assert!(message(&[5, 3], &[5, 3], &[6, 3], None).contains("one value for each key"));
         assert!(message(&[2, 5, 3], &[3, 5, 3], &[3, 5, 3], None).contains("do not broadcast"));
         assert!(message(&[5, 3], &[5, 3], &[5, 3], Some(&[4, 5])).contains("mask [4, 5]"));
+        let refused = |options: Attention, heads: usize| {
+            let (q, k) = (x(&[4, 5, 3]), x(&[heads, 5, 3]));
+            options.operands(&q, &k, &k).err().expect("must not fit").to_string()
+        };
+        let shared = Attention { enable_gqa: true, ..Default::default() };
+        assert!(refused(shared, 3).contains("are no multiple of those of the keys"));
+        assert!(refused(Attention { dropout_p: 0.1, ..Default::default() }, 4).contains("dropout is drawn by"));
     }
 }
