@@ -95,7 +95,7 @@ macro_rules! number_operations {
         $(#[$doc])*
         #[track_caller]
         pub fn $name(&self, other: &Tensor) -> Tensor {
-            let dtype = self.dtype().promote(other.dtype());
+            let dtype = self.result_type(other);
             if dtype == DType::Bool {
                 if stringify!($name) == "sub" {
                     panic!("{}", Error::dtype("sub", "not defined for bool; use logical_xor"));
@@ -146,7 +146,7 @@ macro_rules! float_operations {
         $(#[$doc])*
         #[track_caller]
         pub fn $name(&self, other: &Tensor) -> Tensor {
-            let dtype = self.dtype().promote(other.dtype()).to_float();
+            let dtype = self.result_type(other).to_float();
             let (a, b) = both(dtype.compute(), self, other);
             let result = dispatch!(float a.dtype(), stringify!($name), T => {
                 zip_with::<T, T, _>(stringify!($name), $f, &a, &b)

@@ -10,7 +10,7 @@ use crate::{DType, Tensor};
 /// `f(a, b)` in floats, broadcast.
 #[track_caller]
 fn float_zip<F: Zip<f32, f32> + Zip<f64, f64>>(op: &str, f: F, a: &Tensor, b: &Tensor) -> Tensor {
-    let dtype = a.dtype().promote(b.dtype()).to_float();
+    let dtype = a.result_type(b).to_float();
     let (a, b) = (a.to_dtype(dtype.compute()), b.to_dtype(dtype.compute()));
     dispatch!(float a.dtype(), op, T => zip_with::<T, T, _>(op, f, &a, &b)).to_dtype(dtype)
 }
@@ -18,7 +18,7 @@ fn float_zip<F: Zip<f32, f32> + Zip<f64, f64>>(op: &str, f: F, a: &Tensor, b: &T
 /// `f(a, b)` in the dtype to which both promote, broadcast; bools are refused.
 #[track_caller]
 pub(crate) fn number_zip<F: ZipNumbers>(op: &str, f: F, a: &Tensor, b: &Tensor) -> Tensor {
-    let dtype = a.dtype().promote(b.dtype());
+    let dtype = a.result_type(b);
     let (a, b) = (a.to_dtype(dtype.compute()), b.to_dtype(dtype.compute()));
     dispatch!(number a.dtype(), op, T => zip_with::<T, T, _>(op, f, &a, &b)).to_dtype(dtype)
 }
@@ -136,7 +136,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn pow(&self, exponent: &Tensor) -> Tensor {
-        let dtype = self.dtype().promote(exponent.dtype());
+        let dtype = self.result_type(exponent);
         if dtype.is_floating_point() {
             return float_zip("pow", Power, self, exponent);
         }
@@ -156,7 +156,7 @@ impl Tensor {
     /// The greater of `a` and `b`, broadcast; where one of them is NaN, the other.
     #[track_caller]
     pub fn fmax(&self, other: &Tensor) -> Tensor {
-        match self.dtype().promote(other.dtype()) {
+        match self.result_type(other) {
             DType::Bool => self.logical_or(other),
             _ => number_zip("fmax", Fmax, self, other),
         }
@@ -165,7 +165,7 @@ impl Tensor {
     /// The lesser of `a` and `b`, broadcast; where one of them is NaN, the other.
     #[track_caller]
     pub fn fmin(&self, other: &Tensor) -> Tensor {
-        match self.dtype().promote(other.dtype()) {
+        match self.result_type(other) {
             DType::Bool => self.logical_and(other),
             _ => number_zip("fmin", Fmin, self, other),
         }

@@ -9,7 +9,7 @@ use crate::{DType, Error, Tensor};
 /// Both dtypes promoted; floats have no bits to speak of.
 #[track_caller]
 fn promoted(op: &str, a: &Tensor, b: &Tensor) -> DType {
-    let dtype = a.dtype().promote(b.dtype());
+    let dtype = a.result_type(b);
     if dtype.is_floating_point() {
         panic!("{}", Error::dtype(op, format!("needs integers or bools, got {dtype}")));
     }

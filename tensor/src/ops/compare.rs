@@ -27,8 +27,10 @@ macro_rules! comparisons {
                     $body
                 }
             }
-            let dtype = comparable(self.dtype().promote(other.dtype()));
-            let (a, b) = (self.to_dtype(dtype), other.to_dtype(dtype));
+            let common = self.result_type(other);
+            let dtype = comparable(common);
+            // First rounded, if need be, to the dtype in which the operands meet.
+            let (a, b) = (self.to_dtype(common).to_dtype(dtype), other.to_dtype(common).to_dtype(dtype));
             dispatch!(wide dtype, T => zip_with::<T, bool, _>(stringify!($name), F, &a, &b))
         }
 
@@ -111,7 +113,7 @@ impl Tensor {
     #[track_caller]
     pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Tensor {
         require_bool("where_", "condition", condition);
-        let dtype = a.dtype().promote(b.dtype());
+        let dtype = a.result_type(b);
         let shape = broadcast_shapes("where_", a.shape(), b.shape()).or_panic();
         let shape = broadcast_shapes("where_", condition.shape(), &shape).or_panic();
         let stretch = |t: Tensor| t.with_layout(t.layout().expand("where_", &shape).or_panic());

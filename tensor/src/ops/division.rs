@@ -17,8 +17,8 @@ pub enum RoundingMode {
 /// `f(a, b)`, which must not divide integers by zero.
 #[track_caller]
 fn divide<F: ZipNumbers>(op: &str, f: F, a: &Tensor, b: &Tensor) -> Tensor {
-    let dtype = a.dtype().promote(b.dtype());
-    if !dtype.is_floating_point() && dtype != DType::Bool && b.eq_scalar(0.0).any().item::<bool>() {
+    let dtype = a.result_type(b);
+    if !dtype.is_floating_point() && dtype != DType::Bool && b.to_dtype(dtype).eq_scalar(0.0).any().item::<bool>() {
         panic!("{}", Error::value(op, "an integer is divided by zero"));
     }
     number_zip(op, f, a, b)

@@ -20,6 +20,7 @@ mod order;
 pub(crate) mod pad;
 pub(crate) mod parts;
 mod products;
+pub(crate) mod promotion;
 mod reduce;
 pub(crate) mod repeat;
 mod sampling;

@@ -138,7 +138,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn linear_recurrence(a: &Tensor, b: &Tensor, dim: isize) -> Tensor {
-        let dtype = a.dtype().promote(b.dtype()).to_float();
+        let dtype = a.result_type(b).to_float();
         let shape = broadcast_shapes("linear_recurrence", a.shape(), b.shape()).or_panic();
         if shape.is_empty() {
             return b.to_dtype(dtype);

@@ -6,6 +6,7 @@ use crate::kernels::simd::Simd;
 use crate::kernels::zip::Zip;
 use crate::kernels::zip3::{self, Zip3};
 use crate::ops::arithmetic::{scalar_in, zip_with};
+use crate::ops::promotion::result_type;
 use crate::shape::broadcast_shapes;
 use crate::{DType, Element, Tensor};
 
@@ -17,10 +18,6 @@ fn zip3_with<T: Element, F: Zip3<T>>(op: &str, f: F, operands: [&Tensor; 3], dty
     let stretch = |t: Tensor| t.with_layout(t.layout().expand(op, &shape).or_panic());
     let [a, b, c] = operands.map(|t| stretch(t.to_dtype(T::DTYPE)));
     Tensor::build::<T>(&shape, |out| zip3::zip3(f, [a.view(), b.view(), c.view()], out)).to_dtype(dtype)
-}
-
-fn common(operands: [&Tensor; 3]) -> DType {
-    operands[0].dtype().promote(operands[1].dtype()).promote(operands[2].dtype())
 }
 
 /// `a + weight (b - a)`, from the nearer end, so that a weight of 1 gives exactly `b`.
@@ -87,7 +84,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn add_scaled(&self, other: &Tensor, scale: f64) -> Tensor {
-        let dtype = self.dtype().promote(other.dtype());
+        let dtype = self.result_type(other);
         let scale = scalar_in("add_scaled", dtype, scale);
         let (a, b) = (self.to_dtype(dtype.compute()), other.to_dtype(dtype.compute()));
         dispatch!(number a.dtype(), "add_scaled", T =>
@@ -106,7 +103,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn lerp(&self, end: &Tensor, weight: f64) -> Tensor {
-        let dtype = self.dtype().promote(end.dtype());
+        let dtype = self.result_type(end);
         let weight = Tensor::full((), weight, dtype.compute());
         dispatch!(float dtype.compute(), "lerp", T => zip3_with::<T, _>("lerp", Lerp, [self, end, &weight], dtype))
     }
@@ -118,7 +115,7 @@ impl Tensor {
     #[track_caller]
     pub fn lerp_tensor(&self, end: &Tensor, weight: &Tensor) -> Tensor {
         let operands = [self, end, weight];
-        let dtype = common(operands);
+        let dtype = result_type(&operands);
         dispatch!(float dtype.compute(), "lerp_tensor", T => zip3_with::<T, _>("lerp_tensor", Lerp, operands, dtype))
     }
 
@@ -135,7 +132,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn addcmul(&self, a: &Tensor, b: &Tensor, value: f64) -> Tensor {
-        let dtype = common([self, a, b]);
+        let dtype = result_type(&[self, a, b]);
         let value = scalar_in("addcmul", dtype, value);
         dispatch!(number dtype.compute(), "addcmul", T =>
             zip3_with::<T, _>("addcmul", AddProduct(<T as Element>::from_f64(value)), [self, a, b], dtype))
@@ -147,7 +144,7 @@ impl Tensor {
     /// If no operand is floating point.
     #[track_caller]
     pub fn addcdiv(&self, a: &Tensor, b: &Tensor, value: f64) -> Tensor {
-        let dtype = common([self, a, b]);
+        let dtype = result_type(&[self, a, b]);
         dispatch!(float dtype.compute(), "addcdiv", T =>
             zip3_with::<T, _>("addcdiv", AddQuotient(T::of(value)), [self, a, b], dtype))
     }
