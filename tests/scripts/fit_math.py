@@ -9,7 +9,7 @@ the polynomial is a part of.
 Needs: pip install mpmath numpy
 """
 import numpy
-from mpmath import (asin, atan, cos, erf, erfc, erfinv, exp, expm1, log, log1p, lu_solve, matrix, mp, mpf, pi, sin, sqrt)
+from mpmath import (asin, atan, cos, erf, erfc, erfinv, exp, expm1, log, log1p, lu_solve, matrix, mp, mpf, pi, sin, sqrt, tan)
 
 mp.dps = 60
 
@@ -67,6 +67,9 @@ def main():
     low, high = sqrt(mpf(1) / 2) - 1, sqrt(mpf(2)) - 1
     pl = near(lambda f: (log1p(f) - f) / f ** 2, -mpf(1) / 2)
     show("LOG", pl, low, high, 11, lambda q, f: f * f * (q - pl(f)) / log1p(f))
+    pf = near(lambda f: (log1p(f) - f + f * f / 2) / f ** 3, mpf(1) / 3)
+    # log(1 + f) = f - f^2 / 2 + f^3 p(f)
+    show("LOG single", pf, low, high, 8, lambda q, f: f ** 3 * (q - pf(f)) / log1p(f), single=True)
     # log2(1 + f) = f p(f)
     pl2 = near(lambda f: log1p(f) / f / ln2, 1 / ln2)
     show("LOG2", pl2, low, high, 16, lambda q, f: q / pl2(f) - 1)
@@ -76,10 +79,14 @@ def main():
     # sin r = r + r z p(z), |r| <= pi / 2
     ps = near(lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, -mpf(1) / 6)
     show("SIN", ps, 0, pi ** 2 / 4, 5, lambda q, z: z * (q - ps(z)) / (1 + z * ps(z)))
-    # and for |r| <= pi / 4, with cos r = 1 + z p(z)
-    show("SIN quarter", ps, 0, pi ** 2 / 16, 4, lambda q, z: z * (q - ps(z)) / (1 + z * ps(z)))
-    pc = near(lambda z: (cos(sqrt(z)) - 1) / z, -mpf(1) / 2)
-    show("COS quarter", pc, 0, pi ** 2 / 16, 4, lambda q, z: z * (q - pc(z)) / (1 + z * pc(z)))
+    # tan r = r n(z) / d(z), |r| <= pi / 4
+    nodes = [pi ** 2 / 32 * (1 + cos(pi * (2 * k + 1) / 8)) for k in range(4)]
+    a, b = matrix(4, 4), matrix(4, 1)
+    for i, z in enumerate(nodes):
+        ratio = tan(sqrt(z)) / sqrt(z)
+        a[i, 0], a[i, 1], a[i, 2], a[i, 3], b[i] = z, z * z, -ratio * z, -ratio * z * z, ratio - 1
+    c = lu_solve(a, b)
+    print(f"TAN\n    [1, {float(c[0])!r}, {float(c[1])!r}] / [1, {float(c[2])!r}, {float(c[3])!r}]")
     # asin t = t + t z p(z), z = t^2 <= 1/4
     pa = near(lambda z: (asin(sqrt(z)) / sqrt(z) - 1) / z, mpf(1) / 6)
     show("ASIN single", pa, 0, 0.25, 6, lambda q, z: z * (q - pa(z)) / (1 + z * pa(z)), single=True)
@@ -90,8 +97,8 @@ def main():
     t_of = lambda u: 2 * (1 + u) / (1 - u)
     ph = lambda u: erfc(t_of(u)) * exp(t_of(u) ** 2)
     show("ERFC", ph, -1, 0.69, 13, lambda q, u: q / ph(u) - 1)
-    # Phi(-t) = e^(-t^2 / 2) p(u), t <= 15
-    pg = lambda u: erfc(t_of(u) / sqrt(2)) * exp(t_of(u) ** 2 / 2) / 2
+    # Phi(-t) = e^(-t^2 / 2) p(u) / (t + 2), t <= 15
+    pg = lambda u: erfc(t_of(u) / sqrt(2)) * exp(t_of(u) ** 2 / 2) * (t_of(u) + 2) / 2
     show("GELU far", pg, -1, mpf(13) / 17, 11, lambda q, u: q / pg(u) - 1, single=True)
     # Phi(x) = 1/2 + x p(z), |x| <= 0.6
     pn = near(lambda z: erf(sqrt(z / 2)) / 2 / sqrt(z), 1 / sqrt(2 * pi))

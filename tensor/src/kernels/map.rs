@@ -10,15 +10,17 @@ use crate::tensor::View;
 pub(crate) trait Map<T, U>: Copy + Send + Sync {
     fn call<S: Simd>(self, x: T) -> U;
 
-    /// As `call` and without branches, but for a few elements perhaps wrong; [`mend`](Map::mend) puts these right.
+    /// `call` without what only rare elements need.
     #[inline(always)]
     fn quick<S: Simd>(self, x: T) -> U {
         self.call::<S>(x)
     }
 
-    /// Computes again what `quick` cannot.
+    /// Whether `quick` may be wrong for `x`.
     #[inline(always)]
-    fn mend(self, _x: &[T], _out: &mut [U]) {}
+    fn is_rare(self, _x: T) -> bool {
+        false
+    }
 }
 
 /// Conversion between element types.
@@ -37,6 +39,16 @@ vectorised! {
             *out = f.quick::<S>(x);
         }
     }
+    fn any_rare<S, T: Element, U: Element, F: Map<T, U>>(f: F, x: &[T], _out: &[U]) -> bool {
+        x.iter().fold(false, |any, &x| any | f.is_rare(x))
+    }
+    fn mend_run<S, T: Element, U: Element, F: Map<T, U>>(f: F, x: &[T], out: &mut [U]) {
+        for (out, &x) in out.iter_mut().zip(x) {
+            if f.is_rare(x) {
+                *out = f.call::<S>(x);
+            }
+        }
+    }
     fn map_run_in_place<S, T: Element, F: Map<T, T>>(f: F, x: &mut [T]) {
         for x in x {
             *x = f.call::<S>(*x);
@@ -47,8 +59,13 @@ vectorised! {
 /// `out[i] = f(x[i])` in row-major order.
 pub(crate) fn map<T: Element, U: Element, F: Map<T, U>>(f: F, x: View<T>, out: &mut [U]) {
     map_runs(x, out, &|x, out| {
-        map_run(f, x, out);
-        f.mend(x, out);
+        // In parts that stay in the first-level cache for the second look.
+        for (x, out) in x.chunks(PART).zip(out.chunks_mut(PART)) {
+            map_run(f, x, out);
+            if any_rare(f, x, out) {
+                mend_run(f, x, out);
+            }
+        }
     });
 }
 
@@ -107,6 +124,9 @@ pub(crate) fn copy_blocks<T: Element>(x: View<T>, width: usize, out: &mut [T], r
         }
     });
 }
+
+/// Elements that are mapped before the rare ones among them are looked for.
+const PART: usize = 2048;
 
 /// So many elements of a strided run are brought together at a time, in a buffer that stays in the first-level cache.
 pub(crate) const PIECE: usize = 256;

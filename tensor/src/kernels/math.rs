@@ -23,6 +23,14 @@ pub(crate) trait Math: Float {
     fn log1p<S: Simd>(self) -> Self;
     fn log2<S: Simd>(self) -> Self;
     fn log10<S: Simd>(self) -> Self;
+    /// Whether [`log_ordinary`](Math::log_ordinary) and its like are right for this number.
+    fn is_ordinary(self) -> bool;
+    /// The logarithm of a positive, normal, finite number.
+    fn log_ordinary<S: Simd>(self) -> Self;
+    /// The logarithm to base 2 of such a number.
+    fn log2_ordinary<S: Simd>(self) -> Self;
+    /// The logarithm to base 10 of such a number.
+    fn log10_ordinary<S: Simd>(self) -> Self;
     /// Whether this angle is beyond what [`sin_near`](Math::sin_near) and its like reduce without a branch.
     fn is_far(self) -> bool;
     /// The sine of an angle that is not far.
@@ -148,6 +156,9 @@ impl Math for f64 {
         log1p = f64::ln_1p,
         log2 = f64::log2,
         log10 = f64::log10,
+        log_ordinary = f64::ln,
+        log2_ordinary = f64::log2,
+        log10_ordinary = f64::log10,
         sin_near = f64::sin,
         cos_near = f64::cos,
         tan_near = f64::tan,
@@ -178,6 +189,10 @@ impl Math for f64 {
         false
     }
     #[inline(always)]
+    fn is_ordinary(self) -> bool {
+        true
+    }
+    #[inline(always)]
     fn pow<S: Simd>(self, exponent: Self) -> Self {
         f64::powf(self, exponent)
     }
@@ -193,6 +208,9 @@ impl Math for f32 {
         log1p = single,
         log2 = single,
         log10 = single,
+        log_ordinary = single,
+        log2_ordinary = single,
+        log10_ordinary = single,
         sin_near = wide,
         cos_near = wide,
         tan_near = wide,
@@ -223,6 +241,10 @@ impl Math for f32 {
     #[inline(always)]
     fn is_far(self) -> bool {
         wide::is_far(self)
+    }
+    #[inline(always)]
+    fn is_ordinary(self) -> bool {
+        single::is_ordinary(self)
     }
     #[inline(always)]
     fn pow<S: Simd>(self, exponent: Self) -> Self {

@@ -3,7 +3,7 @@
 use crate::dtype::{Number, dispatch};
 use crate::kernels::map::{self, Map};
 use crate::kernels::math::Math;
-use crate::kernels::simd::{Portable, Simd, vectorised};
+use crate::kernels::simd::Simd;
 use crate::{DType, Element, Error, Tensor};
 
 impl Tensor {
@@ -51,14 +51,8 @@ float_functions! {
     exp2: |x| x.exp2::<S>();
     /// `e^x - 1`, exact near 0.
     expm1: |x| x.expm1::<S>();
-    /// The natural logarithm; `-inf` at 0, NaN below.
-    log: |x| x.log::<S>();
     /// `log(1 + x)`, exact near 0.
     log1p: |x| x.log1p::<S>();
-    /// The logarithm to base 2; `-inf` at 0, NaN below.
-    log2: |x| x.log2::<S>();
-    /// The logarithm to base 10; `-inf` at 0, NaN below.
-    log10: |x| x.log10::<S>();
     /// The square root; NaN below 0.
     sqrt: |x| x.sqrt();
     /// `1 / sqrt(x)`.
@@ -107,16 +101,9 @@ float_functions! {
     silu: |x| x.silu::<S>();
 }
 
-vectorised! {
-    /// Whether one of the angles needs more than the quick reduction.
-    fn any_far<S, T: Math>(x: &[T]) -> bool {
-        x.iter().fold(false, |any, x| any | x.is_far())
-    }
-}
-
-/// Defines the functions of an angle: doc, name, and the function of an angle of ordinary size.
-macro_rules! angle_functions {
-    ($($(#[$doc:meta])* $name:ident: $near:ident;)*) => {$(
+/// Defines functions that are quicker for all but rare elements: doc, name, the quick function, and who is rare.
+macro_rules! quick_functions {
+    ($($(#[$doc:meta])* $name:ident: $quick:ident unless |$x:ident| $rare:expr;)*) => {$(
         impl Tensor {
             $(#[$doc])*
             #[track_caller]
@@ -130,12 +117,11 @@ macro_rules! angle_functions {
                     }
                     #[inline(always)]
                     fn quick<S: Simd>(self, x: T) -> T {
-                        x.$near::<S>()
+                        x.$quick::<S>()
                     }
-                    fn mend(self, x: &[T], out: &mut [T]) {
-                        if any_far(x) {
-                            x.iter().zip(out).filter(|(x, _)| x.is_far()).for_each(|(&x, out)| *out = self.call::<Portable>(x));
-                        }
+                    #[inline(always)]
+                    fn is_rare(self, $x: T) -> bool {
+                        $rare
                     }
                 }
                 self.map_float(stringify!($name), F)
@@ -144,13 +130,19 @@ macro_rules! angle_functions {
     )*};
 }
 
-angle_functions! {
+quick_functions! {
+    /// The natural logarithm; `-inf` at 0, NaN below.
+    log: log_ordinary unless |x| !x.is_ordinary();
+    /// The logarithm to base 2; `-inf` at 0, NaN below.
+    log2: log2_ordinary unless |x| !x.is_ordinary();
+    /// The logarithm to base 10; `-inf` at 0, NaN below.
+    log10: log10_ordinary unless |x| !x.is_ordinary();
     /// The sine of an angle in radians.
-    sin: sin_near;
+    sin: sin_near unless |x| x.is_far();
     /// The cosine of an angle in radians.
-    cos: cos_near;
+    cos: cos_near unless |x| x.is_far();
     /// The tangent of an angle in radians.
-    tan: tan_near;
+    tan: tan_near unless |x| x.is_far();
 }
 
 /// Defines methods that keep every dtype but bool: doc, name, what becomes of bools if they are taken at all, and the

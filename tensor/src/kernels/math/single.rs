@@ -81,45 +81,53 @@ pub(crate) fn expm1<S: Simd>(x: f32) -> f32 {
     if x == 0.0 { x } else { y }
 }
 
-/// `(n, f, d)` with `x = 2^n (1 + f)` and `log(1 + f) = f + d`, for positive finite `x`.
+/// `(n, f, d)` with `x = 2^n (1 + f)` and `log(1 + f) = f + d`, for ordinary `x`.
 #[inline(always)]
 fn log_parts<S: Simd>(x: f32) -> (f32, f32, f32) {
-    let tiny = x < f32::MIN_POSITIVE;
-    let x = if tiny { x * 8_388_608.0 } else { x };
     let bits = x.to_bits() as i32;
-    // m in sqrt(1/2) .. sqrt(2)
+    // 1 + f in sqrt(1/2) .. sqrt(2)
     let n = bits.wrapping_sub(0x3f35_04f3) >> 23;
-    let m = f32::from_bits(bits.wrapping_sub(n << 23) as u32);
-    let n = n as f32 - if tiny { 23.0 } else { 0.0 };
-    let f = m - 1.0;
+    let f = f32::from_bits(bits.wrapping_sub(n << 23) as u32) - 1.0;
     let z = f * f;
-    let p = polynomial::<S, _>(
-        f,
-        [
-            0.333_333_3,
-            -0.249_999_94,
-            0.200_007_15,
-            -0.166_680_58,
-            0.142_493_23,
-            -0.124_201_41,
-            0.116_769_99,
-            -0.115_146_1,
-            7.037_684e-2,
-        ],
-    );
-    (n, f, S::mul_add(z, -0.5, f * z * p))
+    let c = [0.3333333, -0.25000307, 0.20001045, -0.16641282, 0.14214496, -0.12998183, 0.12622319, -0.07902744];
+    (n as f32, f, S::mul_add(z, -0.5, f * z * polynomial::<S, _>(f, c)))
 }
 
-/// The logarithm of a positive finite number.
+/// Whether [`log_ordinary`] and its like are right for `x`: positive, normal and finite.
 #[inline(always)]
-fn log_of_positive<S: Simd>(x: f32) -> f32 {
+pub(crate) fn is_ordinary(x: f32) -> bool {
+    (f32::MIN_POSITIVE..f32::INFINITY).contains(&x)
+}
+
+#[inline(always)]
+pub(crate) fn log_ordinary<S: Simd>(x: f32) -> f32 {
     let (n, f, d) = log_parts::<S>(x);
     S::mul_add(n, LN_2_PARTS.0, f + S::mul_add(n, LN_2_PARTS.1, d))
 }
 
-/// A logarithm of `x`, which is `y` if `x` is positive and finite.
 #[inline(always)]
-fn log_at_ends(x: f32, y: f32) -> f32 {
+pub(crate) fn log2_ordinary<S: Simd>(x: f32) -> f32 {
+    // 1 / ln 2 = 1 + FRACTION
+    const FRACTION: f32 = 0.442_695_04;
+    let (n, f, d) = log_parts::<S>(x);
+    S::mul_add(f, FRACTION, S::mul_add(d, FRACTION, d)) + f + n
+}
+
+#[inline(always)]
+pub(crate) fn log10_ordinary<S: Simd>(x: f32) -> f32 {
+    /// `log10 2` and `1 / ln 10` in two parts, the first of few bits.
+    const LOG10_2: (f32, f32) = (0.300_781_25, 2.487_456_7e-4);
+    const FACTOR: (f32, f32) = (0.433_593_75, 7.007_319e-4);
+    let (n, f, d) = log_parts::<S>(x);
+    let low = S::mul_add(n, LOG10_2.1, S::mul_add(d, FACTOR.0 + FACTOR.1, f * FACTOR.1));
+    S::mul_add(n, LOG10_2.0, S::mul_add(f, FACTOR.0, low))
+}
+
+/// Makes a logarithm of any number from one of ordinary numbers; `step` is the logarithm of 2^23.
+#[inline(always)]
+fn log_of_any(x: f32, step: f32, ordinary: impl Fn(f32) -> f32) -> f32 {
+    let tiny = x < f32::MIN_POSITIVE;
+    let y = ordinary(if tiny { x * 8_388_608.0 } else { x }) - if tiny { step } else { 0.0 };
     let y = if x < f32::INFINITY { y } else { x };
     let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
     if x < 0.0 { f32::NAN } else { y }
@@ -127,25 +135,17 @@ fn log_at_ends(x: f32, y: f32) -> f32 {
 
 #[inline(always)]
 pub(crate) fn log<S: Simd>(x: f32) -> f32 {
-    log_at_ends(x, log_of_positive::<S>(x))
+    log_of_any(x, 15.942_385, log_ordinary::<S>)
 }
 
 #[inline(always)]
 pub(crate) fn log2<S: Simd>(x: f32) -> f32 {
-    // 1 / ln 2 = 1 + FRACTION
-    const FRACTION: f32 = 0.442_695_04;
-    let (n, f, d) = log_parts::<S>(x);
-    log_at_ends(x, S::mul_add(f, FRACTION, S::mul_add(d, FRACTION, d)) + f + n)
+    log_of_any(x, 23.0, log2_ordinary::<S>)
 }
 
 #[inline(always)]
 pub(crate) fn log10<S: Simd>(x: f32) -> f32 {
-    /// `log10 2` and `1 / ln 10` in two parts, the first of few bits.
-    const LOG10_2: (f32, f32) = (0.300_781_25, 2.487_456_7e-4);
-    const FACTOR: (f32, f32) = (0.433_593_75, 7.007_319e-4);
-    let (n, f, d) = log_parts::<S>(x);
-    let low = S::mul_add(n, LOG10_2.1, S::mul_add(d, FACTOR.0 + FACTOR.1, f * FACTOR.1));
-    log_at_ends(x, S::mul_add(n, LOG10_2.0, S::mul_add(f, FACTOR.0, low)))
+    log_of_any(x, 6.923_69, log10_ordinary::<S>)
 }
 
 #[inline(always)]
@@ -153,7 +153,7 @@ pub(crate) fn log1p<S: Simd>(x: f32) -> f32 {
     let u = 1.0 + x;
     // What rounding took from 1 + x.
     let lost = if x > 1.0 { 1.0 - (u - x) } else { x - (u - 1.0) };
-    let y = log_of_positive::<S>(u) + lost / u;
+    let y = log_ordinary::<S>(u) + lost / u;
     let y = if u < f32::INFINITY { y } else { u };
     let y = if u == 0.0 { f32::NEG_INFINITY } else { y };
     let y = if x == 0.0 { x } else { y };
@@ -165,37 +165,37 @@ pub(crate) fn tanh<S: Simd>(x: f32) -> f32 {
     let z = x * x;
     let p = polynomial::<S, _>(z, [-0.333_332_8, 0.133_314_42, -5.373_971_6e-2, 2.063_909e-2, -5.704_988_7e-3]);
     let near = S::mul_add(x * z, p, x);
-    let far = 1.0 - 2.0 / (exp::<S>(2.0 * x.abs()) + 1.0);
+    // From 9.1 on the result is 1.
+    let (n, e) = reduced_expm1::<S>(2.0 * clamp(x.abs(), 0.0, 10.0));
+    let power = power_of_2(n);
+    let far = 1.0 - 2.0 / S::mul_add(e, power, power + 1.0);
     (if x.abs() < 0.625 { near } else { far }).copysign(x)
 }
 
+/// `2^64`, by which numbers are kept away from the smallest ones until the end.
+const UP: f32 = 18_446_744_073_709_551_616.0;
+
+/// `2^(n + 64)` for `n` from -190 to 63.
+#[inline(always)]
+fn raised_power_of_2(n: i32) -> f32 {
+    power_of_2(n.wrapping_add(64))
+}
+
 /// `(q, d, s)`: the logistic function is `(q + d) s`, where `d` is what rounding took from `q`, and `s` a power of 2
-/// which may be too small to multiply by before the end.
+/// which may be too small to multiply by before the end. `x` is at least -110, where even `x` times that is too small.
 #[inline(always)]
 fn sigmoid_parts<S: Simd>(x: f32) -> (f32, f32, f32) {
-    // e^-|x| = 2^n (1 + e) = a b (1 + e); beyond 110 even |x| times that is too small for a float.
+    // e^-|x| = 2^n (1 + e) = (h + l) / UP
     let (n, e) = reduced_expm1::<S>(clamp(-x.abs(), -110.0, 0.0));
-    let half = n >> 1;
-    let (a, b) = (power_of_2(half), power_of_2(n.wrapping_sub(half)));
-    let one = 1.0 + e;
-    let (h, l) = (one * a, (e - (one - 1.0)) * a);
-    let below = S::mul_add(h, b, 1.0);
-    let lost = S::mul_add(h, b, 1.0 - below) + l * b;
+    let (power, one) = (raised_power_of_2(n), 1.0 + e);
+    let (h, l) = (one * power, (e - (one - 1.0)) * power);
+    let below = S::mul_add(h, 1.0 / UP, 1.0);
+    let lost = S::mul_add(l, 1.0 / UP, S::mul_add(h, 1.0 / UP, 1.0 - below));
     let negative = x < 0.0;
     let q = (if negative { h } else { 1.0 }) / below;
     // d(h / below) = (l - q lost) / below, and 1 / below is the logistic function of |x|.
-    let slope = if negative { S::mul_add(-q, b, 1.0) } else { q };
-    (
-        q,
-        S::mul_add(-q, lost, if negative { l } else { 0.0 }) * slope,
-        if x < -110.0 {
-            0.0
-        } else if negative {
-            b
-        } else {
-            1.0
-        },
-    )
+    let slope = if negative { S::mul_add(q, -1.0 / UP, 1.0) } else { q };
+    (q, S::mul_add(-q, lost, if negative { l } else { 0.0 }) * slope, if negative { 1.0 / UP } else { 1.0 })
 }
 
 /// The logistic function.
@@ -205,9 +205,10 @@ pub(crate) fn sigmoid<S: Simd>(x: f32) -> f32 {
     (q + d) * s
 }
 
-/// `x sigmoid(x)`
+/// `x sigmoid(x)`; 0 at negative infinity.
 #[inline(always)]
 pub(crate) fn silu<S: Simd>(x: f32) -> f32 {
+    let x = if x < -110.0 { -110.0 } else { x };
     let (q, d, s) = sigmoid_parts::<S>(x);
     let y = S::mul_add(x, q, x * d) * s;
     // Not infinity times the 0 that was lost.
@@ -276,7 +277,7 @@ pub(crate) fn atan<S: Simd>(x: f32) -> f32 {
 /// `erfinv x = x p(w)` with `w = -log(1 - x^2)`: one polynomial of `w`, one of its root.
 #[inline(always)]
 pub(crate) fn erfinv<S: Simd>(x: f32) -> f32 {
-    let w = -log_of_positive::<S>((1.0 - x) * (1.0 + x));
+    let w = -log_ordinary::<S>((1.0 - x) * (1.0 + x));
     /// The first coefficient and what is missing in it.
     const HALF_ROOT_PI: (f32, f32) = (0.886_226_95, -2.662_32e-8);
     let c = [
@@ -309,54 +310,75 @@ pub(crate) fn erfinv<S: Simd>(x: f32) -> f32 {
     if x.abs() > 1.0 { f32::NAN } else { y }
 }
 
-/// `(y, n)` with `Phi(-t) = 2^n y`, where `Phi` is the distribution function of the standard normal distribution.
+/// `UP Phi(-t)` for `t` in `0..=14.9`, where `Phi` is the distribution function of the standard normal distribution:
+/// `e^(-t^2 / 2) p(u) / (t + 2)` with `u = (t - 2) / (t + 2)`.
 #[inline(always)]
-fn normal_tail<S: Simd>(t: f32) -> (f32, i32) {
-    let t = clamp(t, 0.0, 15.0);
+fn normal_tail<S: Simd>(t: f32) -> f32 {
     // t^2 / 2 = high + low, exactly: the upper half of the bits has an exact square.
     let upper = f32::from_bits(t.to_bits() & 0xffff_f000);
     let (high, low) = (0.5 * upper * upper, 0.5 * (t - upper) * (t + upper));
     let rounded = S::mul_add(high + low, -LOG2_E, ROUND);
     let n = rounded - ROUND;
-    let (n, e) = expm1_of_rest::<S>(rounded, S::mul_add(n, -LN_2_PARTS.1, S::mul_add(n, -LN_2_PARTS.0, -high)) - low);
-    let u = (t - 2.0) / (t + 2.0);
+    let r = S::mul_add(n, -LN_2_PARTS.1, S::mul_add(n, -LN_2_PARTS.0, -high)) - low;
+    let (n, e) = expm1_of_rest::<S>(rounded, r);
+    let below = t + 2.0;
+    let inverse = 1.0 / below;
     let c = [
-        0.168102,
-        -0.2509531,
-        0.0900505,
-        0.001980056,
-        -0.009297835,
-        -0.0015614363,
-        0.0011993955,
-        0.000674479,
-        -1.0183544e-05,
-        -0.00014240755,
-        -4.63003e-05,
+        0.672408,
+        -0.33140448,
+        0.028798705,
+        0.036719594,
+        -0.00048652006,
+        -0.006740333,
+        -0.0018769745,
+        0.0008609578,
+        0.0006996681,
+        4.679721e-05,
+        -6.0329952e-05,
     ];
-    let p = polynomial::<S, _>(u, c);
-    (S::mul_add(p, e, p), n)
+    let p = polynomial::<S, _>(S::mul_add(inverse, -4.0, 1.0), c);
+    // What rounding took from the divisor, and what it took from the quotient.
+    let lost = S::mul_add(-inverse, t - (below - 2.0), remainder::<S>(inverse, below));
+    let y = p * inverse;
+    S::mul_add(y, e + lost, y) * raised_power_of_2(n)
 }
 
-/// `x Phi(x)`
+/// `1 - a b`, exactly, when that is small.
+#[inline(always)]
+fn remainder<S: Simd>(a: f32, b: f32) -> f32 {
+    if S::FMA {
+        return S::mul_add(-a, b, 1.0);
+    }
+    let half = |x: f32| f32::from_bits(x.to_bits() & 0xffff_f000);
+    let (ah, bh) = (half(a), half(b));
+    let (al, bl) = (a - ah, b - bh);
+    1.0 - ah * bh - (ah * bl + al * bh) - al * bl
+}
+
+/// `x Phi(x)`; 0 at negative infinity.
 #[inline(always)]
 pub(crate) fn gelu<S: Simd>(x: f32) -> f32 {
-    let (y, n) = normal_tail::<S>(x.abs());
-    let half = n >> 1;
-    let (a, b) = (power_of_2(half), power_of_2(n.wrapping_sub(half)));
+    let x = if x < -14.9 { -14.9 } else { x };
+    let tail = normal_tail::<S>(clamp(x.abs(), 0.0, 14.9));
     // The tail may be too small for a float when the product is not.
-    let left = x * y * a * if x < -15.0 { 0.0 } else { b };
-    let far = if x < 0.0 { left } else { x * (1.0 - y * a * b) };
+    let far = if x < 0.0 { x * tail * (1.0 / UP) } else { x * S::mul_add(tail, -1.0 / UP, 1.0) };
     let c = [0.3989423, -0.06649037, 0.009973206, -0.0011846527, 0.00010705762];
     let near = x * S::mul_add(x, polynomial::<S, _>(x * x, c), 0.5);
     if x.abs() < 0.6 { near } else { far }
 }
 
+/// `erf x` for `|x| < 0.93`.
+#[inline(always)]
+fn erf_near<S: Simd>(x: f32) -> f32 {
+    let c = [0.128_379_17, -0.376_125_34, 0.112_819_925, -2.676_813_5e-2, 4.991_194_2e-3, -5.967_617e-4];
+    S::mul_add(polynomial::<S, _>(x * x, c), x, x)
+}
+
 /// After N. Juffa's `erff`: a polynomial near 0, `1 - e^polynomial` beyond.
 #[inline(always)]
 pub(crate) fn erf<S: Simd>(x: f32) -> f32 {
-    let (t, s) = (x.abs(), x * x);
-    let c = [0.128_379_17, -0.376_125_34, 0.112_819_925, -2.676_813_5e-2, 4.991_194_2e-3, -5.967_617e-4];
-    let near = S::mul_add(polynomial::<S, _>(s, c), x, x);
+    let t = x.abs();
+    let near = erf_near::<S>(x);
     let c =
         [-0.128_717_51, -0.634_846_7, -0.106_777_88, 2.425_462_2e-2, -3.883_964_4e-3, 3.831_971_3e-4, -1.728_534_7e-5];
     let far = (1.0 - exp::<S>(S::mul_add(polynomial::<S, _>(t, c), t, -t))).copysign(x);

@@ -198,15 +198,14 @@ pub(crate) fn cos_near<S: Simd>(x: f32) -> f32 {
 pub(crate) fn tan_near<S: Simd>(x: f32) -> f32 {
     let w = x as f64;
     let rounded = S::mul_add(w, 2.0 * FRAC_1_PI, ROUND);
-    let n = (rounded - ROUND) * 0.5;
-    let r = S::mul_add(n, -PI.1, S::mul_add(n, -PI.0, w));
+    let n = rounded - ROUND;
+    let r = S::mul_add(n, -0.5 * PI.1, S::mul_add(n, -0.5 * PI.0, w));
     let z = r * r;
-    let c = [-0.1666666666385529, 0.008333331874710208, -0.00019840086735384846, 2.724992580305979e-06];
-    let sin = r * S::mul_add(z, polynomial::<S, _>(z, c), 1.0);
-    let c = [-0.49999999969119313, 0.04166665064451703, -0.0013887589155600576, 2.4463788293265746e-05];
-    let cos = S::mul_add(z, polynomial::<S, _>(z, c), 1.0);
+    // tan r = r (1 + ..) / (1 + ..) for |r| <= pi / 4
+    let above = r * polynomial::<S, _>(z, [1.0, -0.11130839205191823, 0.0010714991369831037]);
+    let below = polynomial::<S, _>(z, [1.0, -0.44464172526764517, 0.015952068179481]);
     let odd = rounded.to_bits() & 1 == 1;
-    let (above, below) = if odd { (-cos, sin) } else { (sin, cos) };
+    let (above, below) = if odd { (-below, above) } else { (above, below) };
     above as f32 / below as f32
 }
 
@@ -302,12 +301,12 @@ pub(crate) fn softplus<S: Simd>(x: f32) -> f32 {
     if x.is_nan() { x } else { y }
 }
 
-/// `x tanh(log(1 + e^x))`.
+/// `x tanh(log(1 + e^x))`; 0 at negative infinity.
 #[inline(always)]
 pub(crate) fn mish<S: Simd>(x: f32) -> f32 {
     // tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2), for e = e^x or, divided by e^2x, with e = e^-x.
-    let e = exp::<S>(clamp(-x.abs(), -300.0, 0.0) as f64);
-    let e = if x < -300.0 { 0.0 } else { e };
+    let x = if x < -150.0 { -150.0 } else { x };
+    let e = exp::<S>(clamp(-x.abs(), -150.0, 0.0) as f64);
     let above = if x < 0.0 { e * (e + 2.0) } else { S::mul_add(e, 2.0, 1.0) };
     let below = if x < 0.0 { above + 2.0 } else { S::mul_add(e * e, 2.0, above) };
     (x as f64 * above / below) as f32
@@ -346,9 +345,9 @@ pub(crate) fn erfc<S: Simd>(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn gelu_tanh<S: Simd>(x: f32) -> f32 {
     const LINEAR: f64 = 1.595_769_121_605_730_8;
-    let w = x as f64;
+    // At -20 the result is already too small for a float; 0 at negative infinity.
+    let w = (if x < -20.0 { -20.0 } else { x }) as f64;
     let u = w * S::mul_add(w * w, 0.044_715 * LINEAR, LINEAR);
-    let e = exp::<S>(clamp_wide(-u, -300.0, 300.0));
-    let e = if u < -300.0 { f64::INFINITY } else { e };
+    let e = exp::<S>(clamp_wide(-u, -700.0, 700.0));
     (w / (1.0 + e)) as f32
 }

@@ -94,6 +94,12 @@ impl<T: Math> Zip<T, T> for Gate {
 impl Tensor {
     /// `x Phi(x)`, where `Phi` is the distribution function of the standard normal distribution.
     ///
+    /// # Numerics
+    /// Right to the last bits also far to the left, where `1 + erf` would lose them all.
+    ///
+    /// # Differs
+    /// At negative infinity it is 0, as are [`silu`](Tensor::silu) and [`mish`](Tensor::mish); PyTorch gives NaN.
+    ///
     /// # Source
     /// Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016, equation 2.
     #[track_caller]
