@@ -3,6 +3,7 @@
 
 pub(crate) mod attention;
 pub(crate) mod channel_norm;
+pub(crate) mod conv;
 pub(crate) mod cross_entropy;
 pub(crate) mod divide;
 pub(crate) mod gemm;
@@ -14,6 +15,7 @@ pub(crate) mod math;
 pub(crate) mod optimizer;
 pub(crate) mod pair_loss;
 pub(crate) mod parallel;
+pub(crate) mod pool;
 pub(crate) mod reduce;
 pub(crate) mod rows;
 pub(crate) mod simd;

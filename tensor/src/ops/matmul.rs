@@ -160,7 +160,7 @@ fn product(a: &Tensor, a_layout: Layout, b: &Tensor, b_layout: Layout, bias: Opt
         let a = |i: usize| matrix(a, starts[i][0], &a_layout);
         let b = |i: usize| matrix(b, starts[i][1], &b_layout);
         match bias {
-            None => gemm::batched(size, a, b, starts.len(), c),
+            None => gemm::batched(size, a, b, None, starts.len(), c),
             Some(bias) if !c.is_empty() => {
                 let bias = bias.as_slice::<T>().expect("made contiguous");
                 let each = size.m * size.n;

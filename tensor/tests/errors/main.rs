@@ -2,11 +2,13 @@
 
 #[macro_use]
 mod provoke;
+
+mod conv;
 mod dtypes;
+mod elementwise;
 mod losses;
 mod norms;
-
-mod elementwise;
+mod pool;
 mod products;
 mod reductions;
 mod shapes;

@@ -297,6 +297,8 @@ conforming! {
     parts,
     piecewise,
     products,
+    conv,
+    pool,
     reduce,
     repeat,
     scan,

@@ -9,11 +9,14 @@
 pub(crate) mod micro;
 pub(crate) mod pack;
 pub(crate) mod packed;
+mod plain;
 mod portable;
 mod thin;
 
 use crate::dtype::{Float, Number};
 use crate::kernels::parallel;
+use crate::kernels::simd::Simd;
+use micro::{Kernel, Micro};
 
 /// A matrix operand: element `(i, j)` lies at `data[offset + i * row + j * column]`.
 #[derive(Clone, Copy)]
@@ -68,6 +71,17 @@ pub(crate) enum Add<'a, T> {
 pub(crate) trait Gemm: Number {
     /// `c[m, n] = a[m, k] b[k, n]`, plus what `add` says. `c` is row-major and contiguous.
     fn gemm(size: Size, a: Matrix<Self>, b: Matrix<Self>, add: Add<Self>, c: &mut [Self]);
+
+    /// The micro-kernel for kernels that pack their panels themselves, such as convolution.
+    fn micro_kernel() -> Kernel<Self> {
+        plain::kernel()
+    }
+
+    /// `a * b + c`; for floats fused where that is fast.
+    #[inline(always)]
+    fn multiply_add<S: Simd>(a: Self, b: Self, c: Self) -> Self {
+        a.times(b).plus(c)
+    }
 }
 
 /// The sizes of a product `[m, k] x [k, n]`.
@@ -118,10 +132,24 @@ impl Gemm for f32 {
     fn gemm(size: Size, a: Matrix<f32>, b: Matrix<f32>, add: Add<f32>, c: &mut [f32]) {
         fast(size, a, b, add, c)
     }
+    fn micro_kernel() -> Kernel<f32> {
+        <f32 as Micro>::kernel().unwrap_or_else(plain::kernel)
+    }
+    #[inline(always)]
+    fn multiply_add<S: Simd>(a: f32, b: f32, c: f32) -> f32 {
+        S::mul_add(a, b, c)
+    }
 }
 impl Gemm for f64 {
     fn gemm(size: Size, a: Matrix<f64>, b: Matrix<f64>, add: Add<f64>, c: &mut [f64]) {
         fast(size, a, b, add, c)
+    }
+    fn micro_kernel() -> Kernel<f64> {
+        <f64 as Micro>::kernel().unwrap_or_else(plain::kernel)
+    }
+    #[inline(always)]
+    fn multiply_add<S: Simd>(a: f64, b: f64, c: f64) -> f64 {
+        S::mul_add(a, b, c)
     }
 }
 
@@ -150,18 +178,29 @@ impl Gemm for u8 {
     }
 }
 
+/// Fills a matrix of C, by number, before a product is added to it.
+pub(crate) type Start<'a, T> = &'a (dyn Fn(usize, &mut [T]) + Sync);
+
 /// `batch` products of one size, whose results lie one after the other in `c`; `a` and `b` give the operands by number.
+/// With `start`, which fills a matrix of `c` by number, they are added to that.
 pub(crate) fn batched<'a, T: Gemm>(
     size: Size,
     a: impl Fn(usize) -> Matrix<'a, T> + Sync,
     b: impl Fn(usize) -> Matrix<'a, T> + Sync,
+    start: Option<Start<T>>,
     batch: usize,
     c: &mut [T],
 ) {
     /// A product of more multiplications is spread over threads itself.
     const LARGE: usize = 1 << 24;
     let (each, work) = (size.m * size.n, size.m * size.n * size.k);
-    let product = |i: usize, c: &mut [T]| T::gemm(size, a(i), b(i), Add::Nothing, c);
+    let product = |i: usize, c: &mut [T]| match start {
+        None => T::gemm(size, a(i), b(i), Add::Nothing, c),
+        Some(start) => {
+            start(i, c);
+            T::gemm(size, a(i), b(i), Add::Output, c);
+        }
+    };
     if each == 0 {
         return;
     }

@@ -1,11 +1,11 @@
 //! Packing: a panel holds some rows of a matrix column by column, in the order in which the micro-kernel reads them.
 
 use super::Matrix;
-use crate::dtype::Float;
+use crate::dtype::Number;
 use crate::kernels::simd::vectorised;
 
 /// `to[p][q] = matrix[q][p]` for `count` rows of the matrix; rows up to `unit` are zero.
-pub(crate) fn pack_panel<T: Float>(matrix: Matrix<T>, count: usize, unit: usize, deep: usize, to: &mut [T]) {
+pub(crate) fn pack_panel<T: Number>(matrix: Matrix<T>, count: usize, unit: usize, deep: usize, to: &mut [T]) {
     let to = &mut to[..deep * unit];
     if count < unit {
         to.fill(T::ZERO);
@@ -23,7 +23,7 @@ pub(crate) fn pack_panel<T: Float>(matrix: Matrix<T>, count: usize, unit: usize,
 
 /// Copies each column of the panel, `U` neighbouring elements, in whole vectors.
 #[inline(always)]
-fn copy_columns<T: Float, const U: usize>(matrix: Matrix<T>, to: &mut [T]) {
+fn copy_columns<T: Number, const U: usize>(matrix: Matrix<T>, to: &mut [T]) {
     for (p, to) in to.as_chunks_mut::<U>().0.iter_mut().enumerate() {
         *to = *matrix.data[matrix.at(0, p)..].first_chunk::<U>().expect("the matrix lies inside its storage");
     }
@@ -31,7 +31,7 @@ fn copy_columns<T: Float, const U: usize>(matrix: Matrix<T>, to: &mut [T]) {
 
 vectorised! {
     /// The panel's columns are contiguous in the matrix. The units are those of the micro-kernels.
-    fn pack_columns<S, T: Float>(matrix: Matrix<T>, unit: usize, to: &mut [T]) {
+    fn pack_columns<S, T: Number>(matrix: Matrix<T>, unit: usize, to: &mut [T]) {
         match unit {
             32 => copy_columns::<T, 32>(matrix, to),
             16 => copy_columns::<T, 16>(matrix, to),
@@ -47,7 +47,7 @@ vectorised! {
     }
 
     /// The panel's rows are contiguous in the matrix: blocks of four by four elements are transposed in registers.
-    fn pack_rows<S, T: Float>(matrix: Matrix<T>, count: usize, unit: usize, to: &mut [T]) {
+    fn pack_rows<S, T: Number>(matrix: Matrix<T>, count: usize, unit: usize, to: &mut [T]) {
         let deep = to.len() / unit;
         for q in (0..count).step_by(4) {
             let height = (count - q).min(4);

@@ -19,7 +19,7 @@ const TASK_ROWS: usize = 96;
 const PANELS: usize = 8;
 
 /// `total` in pieces of at most `most`, nearly equal and multiples of `unit`.
-fn piece(total: usize, most: usize, unit: usize) -> usize {
+pub(crate) fn piece(total: usize, most: usize, unit: usize) -> usize {
     total.div_ceil(total.div_ceil(most)).next_multiple_of(unit)
 }
 

@@ -1,8 +1,10 @@
 //! The fused functions of neural networks: each one pass over memory where composed operations need several.
 
 mod activation;
+mod adaptive_pool;
 pub(crate) mod attention;
 mod batch_norm;
+pub(crate) mod conv;
 pub(crate) mod cross_entropy;
 mod dropout;
 mod group_norm;
@@ -11,9 +13,11 @@ mod nll_loss;
 mod optimizer;
 mod pair_loss;
 mod piecewise;
+pub(crate) mod pool;
 mod rms_norm;
 mod smooth;
 mod softmax;
+pub(crate) mod spatial;
 
 pub use batch_norm::{BatchNorm, BatchNormed};
 pub use optimizer::{AdamStep, SgdStep};
