@@ -30,7 +30,7 @@ pub use half::{bf16, f16};
 pub use kernels::parallel::{num_threads, set_num_threads};
 pub use ops::division::RoundingMode;
 pub use ops::einsum;
-pub use ops::indexing::{Ellipsis, Index, Indices, NewAxis, slice};
+pub use ops::indices::{Ellipsis, Index, Indices, NewAxis, slice};
 pub use ops::matmul::matmul_shape;
 pub use ops::nn::attention::Attention;
 pub use ops::nn::conv::{Conv, ConvPadding, ConvTranspose};

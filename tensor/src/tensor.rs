@@ -129,7 +129,7 @@ impl Tensor {
 
     /// What a kernel needs to read this tensor. Panics if `T` is not its dtype.
     #[inline]
-    pub(crate) fn view<T: Element>(&self) -> View<'_, T> {
+    pub(crate) fn elements<T: Element>(&self) -> View<'_, T> {
         View { data: self.storage.as_slice::<T>(), layout: &self.layout }
     }
 
@@ -139,7 +139,7 @@ impl Tensor {
     /// If `T` is not the tensor's dtype.
     #[inline]
     pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
-        self.view::<T>().as_slice()
+        self.elements::<T>().as_slice()
     }
 
     /// The elements in row-major order.
@@ -208,7 +208,7 @@ impl Tensor {
 
     /// A contiguous tensor of its own with the same elements.
     pub fn copy(&self) -> Tensor {
-        dispatch!(all self.dtype(), T => Tensor::build::<T>(self.shape(), |out| kernels::map::copy(self.view::<T>(), out)))
+        dispatch!(all self.dtype(), T => Tensor::build::<T>(self.shape(), |out| kernels::map::copy(self.elements::<T>(), out)))
     }
 
     /// This tensor with elements of type `dtype`; itself if it has them already. Float to integer cuts fractions off.
@@ -223,7 +223,7 @@ impl Tensor {
             return self.clone();
         }
         dispatch!(all self.dtype(), T => dispatch!(all dtype, U =>
-            Tensor::build::<U>(self.shape(), |out| kernels::map::map(kernels::map::Cast, self.view::<T>(), out))))
+            Tensor::build::<U>(self.shape(), |out| kernels::map::map(kernels::map::Cast, self.elements::<T>(), out))))
     }
 
     /// This tensor in the dtype in which kernels compute; itself if it has it already.

@@ -24,9 +24,8 @@ impl Var {
     /// If strides cannot express the shape.
     #[track_caller]
     pub fn view(&self, shape: impl Into<ReshapeTarget>) -> Var {
-        let value = self.tensor().try_view(shape).unwrap_or_else(|error| panic!("{error}"));
         let from = self.shape();
-        Var::record_unary("view", value, self, move |dy| dy.reshape(&from))
+        Var::record_unary("view", self.tensor().view(shape), self, move |dy| dy.reshape(&from))
     }
 
     /// [`Var::reshape`] to the shape of `other`.

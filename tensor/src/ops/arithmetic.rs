@@ -78,10 +78,10 @@ pub(crate) fn broadcast(op: &str, a: &Tensor, b: &Tensor) -> (Tensor, Tensor) {
 #[track_caller]
 pub(crate) fn zip_with<T: Element, U: Element, F: Zip<T, U>>(op: &str, f: F, a: &Tensor, b: &Tensor) -> Tensor {
     if a.shape() == b.shape() {
-        return Tensor::build::<U>(a.shape(), |out| zip::zip(f, a.view::<T>(), b.view::<T>(), out));
+        return Tensor::build::<U>(a.shape(), |out| zip::zip(f, a.elements::<T>(), b.elements::<T>(), out));
     }
     let (a, b) = broadcast(op, a, b);
-    Tensor::build::<U>(a.shape(), |out| zip::zip(f, a.view::<T>(), b.view::<T>(), out))
+    Tensor::build::<U>(a.shape(), |out| zip::zip(f, a.elements::<T>(), b.elements::<T>(), out))
 }
 
 /// Both operands in `dtype`; no copy where it is theirs already.
@@ -185,8 +185,8 @@ where
     let scalar = scalar_in(op, x.dtype(), scalar);
     x.through_compute(|x| {
         dispatch!(number x.dtype(), op, T => Tensor::build::<T>(x.shape(), |out| match side {
-            Side::Right => map::map(Right(f, <T as Element>::from_f64(scalar)), x.view::<T>(), out),
-            Side::Left => map::map(Left(f, <T as Element>::from_f64(scalar)), x.view::<T>(), out),
+            Side::Right => map::map(Right(f, <T as Element>::from_f64(scalar)), x.elements::<T>(), out),
+            Side::Left => map::map(Left(f, <T as Element>::from_f64(scalar)), x.elements::<T>(), out),
         }))
     })
 }
@@ -218,7 +218,7 @@ impl Tensor {
     pub fn div_scalar(&self, scalar: f64) -> Tensor {
         self.to_dtype(self.dtype().to_float()).through_compute(|x| {
             dispatch!(float x.dtype(), "div_scalar", T => Tensor::build::<T>(x.shape(), |out| {
-                map::map(Right(Div, <T as Element>::from_f64(scalar)), x.view::<T>(), out)
+                map::map(Right(Div, <T as Element>::from_f64(scalar)), x.elements::<T>(), out)
             }))
         })
     }
@@ -234,7 +234,7 @@ impl Tensor {
     pub fn rdiv_scalar(&self, scalar: f64) -> Tensor {
         self.to_dtype(self.dtype().to_float()).through_compute(|x| {
             dispatch!(float x.dtype(), "rdiv_scalar", T => Tensor::build::<T>(x.shape(), |out| {
-                map::map(Left(Div, <T as Element>::from_f64(scalar)), x.view::<T>(), out)
+                map::map(Left(Div, <T as Element>::from_f64(scalar)), x.elements::<T>(), out)
             }))
         })
     }
@@ -261,7 +261,7 @@ impl Tensor {
         }
         let other = other.to_dtype(self.dtype());
         let other = other.with_layout(other.layout().expand(op, self.shape()).or_panic());
-        dispatch!(number self.dtype(), op, T => zip::zip_in_place(f, self.as_slice_mut::<T>(), other.view::<T>()))
+        dispatch!(number self.dtype(), op, T => zip::zip_in_place(f, self.as_slice_mut::<T>(), other.elements::<T>()))
     }
 
     /// Refuses a result in place that this dtype does not hold: a fraction in integers, a number in bools.
@@ -330,7 +330,7 @@ impl Tensor {
         let other = other.to_dtype(self.dtype());
         let other = other.with_layout(other.layout().expand("add_scaled_", self.shape()).or_panic());
         dispatch!(float self.dtype(), "add_scaled_", T => {
-            zip::zip_in_place(AddScaled(T::of(scale)), self.as_slice_mut::<T>(), other.view::<T>())
+            zip::zip_in_place(AddScaled(T::of(scale)), self.as_slice_mut::<T>(), other.elements::<T>())
         })
     }
 
@@ -371,7 +371,7 @@ impl Tensor {
             *self = source.copy();
             return;
         }
-        dispatch!(all self.dtype(), T => map::copy(source.view::<T>(), self.as_slice_mut::<T>()))
+        dispatch!(all self.dtype(), T => map::copy(source.elements::<T>(), self.as_slice_mut::<T>()))
     }
 }
 

@@ -34,7 +34,7 @@ impl Tensor {
         layout.offset -= whole;
         let source = source.expand(&layout.shape);
         dispatch!(all self.dtype(), T => {
-            crate::kernels::index::assign(self.as_slice_mut::<T>(), &layout, source.view::<T>())
+            crate::kernels::index::assign(self.as_slice_mut::<T>(), &layout, source.elements::<T>())
         });
     }
 

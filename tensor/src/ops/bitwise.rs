@@ -77,6 +77,6 @@ impl Tensor {
             return self.logical_not();
         }
         let x = self.to_dtype(DType::I64);
-        Tensor::build::<i64>(x.shape(), |out| map::map(Not, x.view::<i64>(), out)).to_dtype(dtype)
+        Tensor::build::<i64>(x.shape(), |out| map::map(Not, x.elements::<i64>(), out)).to_dtype(dtype)
     }
 }

@@ -53,7 +53,7 @@ macro_rules! comparisons {
             dispatch!(wide x.dtype(), T => {
                 let rounded = <T as Element>::from_f64(scalar).to_f64();
                 let f = F(if T::DTYPE.is_floating_point() { rounded } else { scalar });
-                Tensor::build::<bool>(x.shape(), |out| map::map(f, x.view::<T>(), out))
+                Tensor::build::<bool>(x.shape(), |out| map::map(f, x.elements::<T>(), out))
             })
         }
     )*}};
@@ -119,7 +119,7 @@ impl Tensor {
         let stretch = |t: Tensor| t.with_layout(t.layout().expand("where_", &shape).or_panic());
         let (condition, a, b) = (stretch(condition.clone()), stretch(a.to_dtype(dtype)), stretch(b.to_dtype(dtype)));
         dispatch!(all dtype, T => Tensor::build::<T>(&shape, |out| {
-            zip::select(condition.view::<bool>(), a.view::<T>(), b.view::<T>(), out)
+            zip::select(condition.elements::<bool>(), a.elements::<T>(), b.elements::<T>(), out)
         }))
     }
 

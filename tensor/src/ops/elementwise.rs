@@ -11,7 +11,7 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn map_float<F: Map<f32, f32> + Map<f64, f64>>(&self, op: &str, f: F) -> Tensor {
         self.to_dtype(self.dtype().to_float()).through_compute(|x| {
-            dispatch!(float x.dtype(), op, T => Tensor::build::<T>(x.shape(), |out| map::map(f, x.view::<T>(), out)))
+            dispatch!(float x.dtype(), op, T => Tensor::build::<T>(x.shape(), |out| map::map(f, x.elements::<T>(), out)))
         })
     }
 
@@ -19,7 +19,7 @@ impl Tensor {
     #[track_caller]
     fn ask_float<F: Map<f32, bool> + Map<f64, bool>>(&self, op: &str, f: F) -> Tensor {
         let x = self.to_dtype(self.dtype().to_float().compute());
-        dispatch!(float x.dtype(), op, T => Tensor::build::<bool>(x.shape(), |out| map::map(f, x.view::<T>(), out)))
+        dispatch!(float x.dtype(), op, T => Tensor::build::<bool>(x.shape(), |out| map::map(f, x.elements::<T>(), out)))
     }
 }
 
@@ -166,7 +166,7 @@ macro_rules! number_functions {
                     return $truth;
                 })?
                 self.through_compute(|x| dispatch!(number x.dtype(), stringify!($name), T =>
-                    Tensor::build::<T>(x.shape(), |out| map::map(F, x.view::<T>(), out))))
+                    Tensor::build::<T>(x.shape(), |out| map::map(F, x.elements::<T>(), out))))
             }
         }
     )*};
@@ -318,7 +318,7 @@ impl Tensor {
         self.through_compute(|x| {
             dispatch!(number x.dtype(), "clamp", T => {
                 let f = Clamp::<T>(bound(min, T::LOWEST), bound(max, T::HIGHEST));
-                Tensor::build::<T>(x.shape(), |out| map::map(f, x.view::<T>(), out))
+                Tensor::build::<T>(x.shape(), |out| map::map(f, x.elements::<T>(), out))
             })
         })
     }

@@ -109,7 +109,7 @@ impl Tensor {
         let mut shape = self.dims().to_vec();
         shape[0] = ids.numel();
         dispatch!(all self.dtype(), T => Tensor::build::<T>(shape, |out| {
-            index::select_rows(self.view::<T>(), ids.as_slice::<i64>().expect("contiguous"), out)
+            index::select_rows(self.elements::<T>(), ids.as_slice::<i64>().expect("contiguous"), out)
         }))
     }
 
@@ -138,7 +138,7 @@ impl Tensor {
         }
         self.check_gather("gather", d, &ids);
         dispatch!(all self.dtype(), T => Tensor::build::<T>(ids.shape(), |out| {
-            index::gather(self.view::<T>(), d, ids.view::<i64>(), out)
+            index::gather(self.elements::<T>(), d, ids.elements::<i64>(), out)
         }))
     }
 

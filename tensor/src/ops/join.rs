@@ -63,7 +63,7 @@ impl Tensor {
                 let mut rest = out;
                 for part in &parts {
                     let (head, tail) = rest.split_at_mut(part.numel());
-                    map::copy(part.view::<T>(), head);
+                    map::copy(part.elements::<T>(), head);
                     rest = tail;
                 }
                 return;
@@ -71,7 +71,7 @@ impl Tensor {
             let mut first = 0;
             for part in &parts {
                 let width = part.dims()[dim] * inner;
-                map::copy_blocks(part.view::<T>(), width, out, row, first);
+                map::copy_blocks(part.elements::<T>(), width, out, row, first);
                 first += width;
             }
         })))

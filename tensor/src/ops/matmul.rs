@@ -152,7 +152,7 @@ fn product(a: &Tensor, a_layout: Layout, b: &Tensor, b_layout: Layout, bias: Opt
     (a_layout, b_layout) = (stretch(&a_layout), stretch(&b_layout));
     let starts = starts(&batch, &a_layout, &b_layout);
     dispatch!(number a.dtype(), "matmul", T => Tensor::build::<T>(shape, |c| {
-        let (a, b) = (a.view::<T>().data, b.view::<T>().data);
+        let (a, b) = (a.elements::<T>().data, b.elements::<T>().data);
         let matrix = |data, offset, layout: &Layout| {
             let d = layout.strides.len() - 2;
             Matrix { data, offset, row: layout.strides[d], column: layout.strides[d + 1] }

@@ -49,7 +49,7 @@ impl Tensor {
         let x = self.ordered();
         let dim = x.resolve(op, dim);
         dispatch!(number x.dtype(), op, T => {
-            let lines = Lines::new(x.view::<T>(), dim);
+            let lines = Lines::new(x.elements::<T>(), dim);
             Tensor::build::<i64>(shape, |out| lines.fold(out, |line| F::find::<T>(lines.len, line) as i64))
         })
     }
@@ -212,7 +212,7 @@ impl Tensor {
         let mut shape = x.layout().remove(d).shape.to_vec();
         shape.push(k);
         let indices = dispatch!(number x.dtype(), op, T => Tensor::build::<i64>(shape, |out| {
-            Lines::new(x.view::<T>(), d).map(k, out, |line, out| {
+            Lines::new(x.elements::<T>(), d).map(k, out, |line, out| {
                 for (out, i) in out.iter_mut().zip(lines::argsort(line, descending)) {
                     *out = i as i64;
                 }

@@ -10,7 +10,7 @@ impl Tensor {
     pub(crate) fn reduce<T: Element, R: Reduce<T>>(&self, op: &str, r: R, dims: &Dims, keepdim: bool) -> Tensor {
         let dims = dims.resolve(op, self.ndim()).or_panic();
         let shape = reduce::reduced_shape(self.dims(), &dims, keepdim);
-        Tensor::build::<R::Out>(shape, |out| reduce::reduce(r, self.view::<T>(), &dims, out))
+        Tensor::build::<R::Out>(shape, |out| reduce::reduce(r, self.elements::<T>(), &dims, out))
     }
 
     /// The sum of all elements, as a scalar. Integers and bools are summed in i64.

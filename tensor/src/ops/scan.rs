@@ -59,7 +59,7 @@ impl Tensor {
         // Lines are written one after the other; the dimension is moved back to its place as a view.
         let mut shape = x.layout().remove(d).shape.to_vec();
         shape.push(x.dims()[d]);
-        let lines = Lines::new(x.view::<T>(), d);
+        let lines = Lines::new(x.elements::<T>(), d);
         let out = Tensor::build::<U>(shape, |out| lines.map(lines.len, out, f)).movedim(-1, d as isize);
         if self.ndim() == 0 { out.reshape(self.shape()) } else { out }
     }

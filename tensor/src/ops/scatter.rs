@@ -95,7 +95,7 @@ impl Tensor {
         let mut out = self.widen().copy();
         let layout = out.layout().clone();
         dispatch!(number out.dtype(), op, T => {
-            index::scatter(out.as_slice_mut::<T>(), &layout, dim, ids.view::<i64>(), source.view::<T>(), M::merge::<T>)
+            index::scatter(out.as_slice_mut::<T>(), &layout, dim, ids.elements::<i64>(), source.elements::<T>(), M::merge::<T>)
         });
         out.to_dtype(self.dtype())
     }
@@ -121,7 +121,7 @@ impl Tensor {
         let layout = out.layout().clone();
         dispatch!(all self.dtype(), T => {
             let put = |to: &mut T, x: T| *to = x;
-            index::scatter(out.as_slice_mut::<T>(), &layout, dim, ids.view::<i64>(), source.view::<T>(), put)
+            index::scatter(out.as_slice_mut::<T>(), &layout, dim, ids.elements::<i64>(), source.elements::<T>(), put)
         });
         out
     }
@@ -361,7 +361,7 @@ impl Tensor {
         let source = source.movedim(d as isize, 0);
         dispatch!(all self.dtype(), T => {
             let put = |to: &mut T, x: T| *to = x;
-            index::combine_blocks(out.as_slice_mut::<T>(), &block, &starts, source.view::<T>(), put)
+            index::combine_blocks(out.as_slice_mut::<T>(), &block, &starts, source.elements::<T>(), put)
         });
         out
     }

@@ -80,7 +80,7 @@ impl Tensor {
         let f = RoundDecimals { power_of_10: 10f64.powi(decimals.abs()), fraction: decimals > 0 };
         self.through_compute(|x| {
             dispatch!(float x.dtype(), "round_decimals", T =>
-                Tensor::build::<T>(x.shape(), |out| map::map(f, x.view::<T>(), out)))
+                Tensor::build::<T>(x.shape(), |out| map::map(f, x.elements::<T>(), out)))
         })
     }
 
@@ -116,7 +116,7 @@ impl Tensor {
         self.through_compute(|x| {
             dispatch!(float x.dtype(), "nan_to_num", T => {
                 let f = Replace { nan: T::of(nan), highest: T::of(highest), lowest: T::of(lowest) };
-                Tensor::build::<T>(x.shape(), |out| map::map(f, x.view::<T>(), out))
+                Tensor::build::<T>(x.shape(), |out| map::map(f, x.elements::<T>(), out))
             })
         })
     }

@@ -180,7 +180,7 @@ impl Tensor {
         let x = self.ordered();
         let dim_of_lines = x.resolve(op, dim);
         let indices = dispatch!(number x.dtype(), op, T => {
-            let lines = Lines::new(x.view::<T>(), dim_of_lines);
+            let lines = Lines::new(x.elements::<T>(), dim_of_lines);
             Tensor::build::<i64>(shape, |out| lines.map(1, out, |line, out| out[0] = lines::median(line, pass_nan) as i64))
         });
         self.taken_along(dim, indices, keepdim)

@@ -17,7 +17,7 @@ fn zip3_with<T: Element, F: Zip3<T>>(op: &str, f: F, operands: [&Tensor; 3], dty
     let shape = broadcast_shapes(op, &broadcast_shapes(op, a, b).or_panic(), c).or_panic();
     let stretch = |t: Tensor| t.with_layout(t.layout().expand(op, &shape).or_panic());
     let [a, b, c] = operands.map(|t| stretch(t.to_dtype(T::DTYPE)));
-    Tensor::build::<T>(&shape, |out| zip3::zip3(f, [a.view(), b.view(), c.view()], out)).to_dtype(dtype)
+    Tensor::build::<T>(&shape, |out| zip3::zip3(f, [a.elements(), b.elements(), c.elements()], out)).to_dtype(dtype)
 }
 
 /// `a + weight (b - a)`, from the nearer end, so that a weight of 1 gives exactly `b`.

@@ -37,7 +37,22 @@ impl Tensor {
         Ok(copy.with_layout(layout))
     }
 
-    /// [`reshape`](Tensor::reshape) that never copies, and returns its error.
+    /// [`reshape`](Tensor::reshape) that never copies.
+    ///
+    /// # Panics
+    /// If the number of elements would change, or strides cannot express the shape.
+    ///
+    /// ```
+    /// use tensor::{DType, Tensor};
+    /// let t = Tensor::zeros([4, 6], DType::F32).narrow(1, 0, 3);
+    /// assert_eq!(t.view([2, 2, 3]).shape(), &[2, 2, 3]);
+    /// ```
+    #[track_caller]
+    pub fn view(&self, shape: impl Into<ReshapeTarget>) -> Tensor {
+        self.try_view(shape).or_panic()
+    }
+
+    /// [`view`](Tensor::view) that returns its error.
     ///
     /// # Errors
     /// If the number of elements would change, or strides cannot express the shape.
@@ -63,6 +78,12 @@ impl Tensor {
     #[track_caller]
     pub fn reshape_as(&self, other: &Tensor) -> Tensor {
         self.reshape(other.shape())
+    }
+
+    /// [`view`](Tensor::view) in the shape of `other`.
+    #[track_caller]
+    pub fn view_as(&self, other: &Tensor) -> Tensor {
+        self.view(other.shape())
     }
 
     /// Dimensions `start` to `end` (inclusive) merged into one.

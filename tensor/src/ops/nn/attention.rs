@@ -120,10 +120,10 @@ impl Attention {
 impl Operands {
     fn problem<T: Attend>(&self, options: &Attention) -> Problem<'_, T> {
         Problem {
-            q: Heads::new(self.q.view()),
-            k: Heads::new(self.k.view()),
-            v: Heads::new(self.v.view()),
-            mask: self.mask.as_ref().map(|mask| Heads::new(mask.view())),
+            q: Heads::new(self.q.elements()),
+            k: Heads::new(self.k.elements()),
+            v: Heads::new(self.v.elements()),
+            mask: self.mask.as_ref().map(|mask| Heads::new(mask.elements())),
             causal: options.is_causal,
             scale: T::of(options.scale.unwrap_or(1.0 / (self.size.d as f64).sqrt())),
             size: self.size,
@@ -250,8 +250,8 @@ impl Tensor {
         dispatch!(float q.dtype(), "attention_backward", T => {
             let problem = operands.problem::<T>(options);
             let saved = Saved {
-                out: Heads::new(out.view()),
-                dout: Heads::new(dout.view()),
+                out: Heads::new(out.elements()),
+                dout: Heads::new(dout.elements()),
                 log_sums: log_sums.as_slice::<T>().expect("made contiguous"),
             };
             let sizes = [(tq, d), (tk, d), (tk, dv)];

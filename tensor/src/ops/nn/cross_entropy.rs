@@ -206,7 +206,7 @@ impl Tensor {
             let terms = options.terms::<T>(&targets, weight.as_ref(), classes);
             let mut losses = vec![0.0; n];
             let saved = Tensor::build::<T>([n, 2], |saved| {
-                kernel::forward(logits.view::<T>(), classes, &terms, &mut losses, saved);
+                kernel::forward(logits.elements::<T>(), classes, &terms, &mut losses, saved);
             });
             let total = || losses.iter().sum::<f64>();
             let loss = match options.reduction {
@@ -263,7 +263,7 @@ impl Tensor {
             let each = options.reduction == Reduction::None;
             let upstream = |row: usize| if each { dloss[row] } else { dloss[0] / mean };
             Tensor::build::<T>(moved.shape(), |dx| {
-                kernel::backward(moved.view::<T>(), classes, &terms, saved, upstream, dx);
+                kernel::backward(moved.elements::<T>(), classes, &terms, saved, upstream, dx);
             })
             .movedim(-1, class_dim(logits))
         })

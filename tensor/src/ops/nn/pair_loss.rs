@@ -213,8 +213,7 @@ impl Tensor {
         }
         let (x, t, dtype) = operands(loss, self, target);
         if loss == PairLoss::BinaryCrossEntropy {
-            let outside =
-                dispatch!(float x.dtype(), op, T => kernel::sum(NoProbability {}, x.view::<T>(), x.view::<T>()));
+            let outside = dispatch!(float x.dtype(), op, T => kernel::sum(NoProbability {}, x.elements::<T>(), x.elements::<T>()));
             if outside > 0.0 {
                 panic!("{}", Error::value(op, format!("{outside} of the inputs are not in [0, 1]")));
             }
@@ -222,7 +221,7 @@ impl Tensor {
         let by = divisor(loss, reduction, x.numel(), self.dims().first().copied().unwrap_or(1));
         with_formula!(loss, f => dispatch!(float x.dtype(), op, T => match reduction {
             Reduction::None => zip_with::<T, T, _>(op, Each(f), &x, &t),
-            _ => Tensor::scalar(kernel::sum(f, x.view::<T>(), t.view::<T>()) / by),
+            _ => Tensor::scalar(kernel::sum(f, x.elements::<T>(), t.elements::<T>()) / by),
         }))
         .to_dtype(dtype)
     }

@@ -228,7 +228,7 @@ impl Tensor {
         self.through_compute(|x| {
             dispatch!(number x.dtype(), "threshold", T => Tensor::build::<T>(x.shape(), |out| {
                 let f = Above(<T as Element>::from_f64(threshold), <T as Element>::from_f64(value));
-                map::map(f, x.view::<T>(), out)
+                map::map(f, x.elements::<T>(), out)
             }))
         })
     }

@@ -86,7 +86,7 @@ fn forward(op: &str, kind: Kind, x: &Tensor, dim: isize) -> Tensor {
     let moved = lines(&x, dim);
     let len = moved.dim(-1).max(1);
     let y = dispatch!(float x.dtype(), op, T =>
-        Tensor::build::<T>(moved.shape(), |y| softmax::forward(kind, moved.view::<T>(), len, y)));
+        Tensor::build::<T>(moved.shape(), |y| softmax::forward(kind, moved.elements::<T>(), len, y)));
     restored(y, dim, x.ndim())
 }
 
@@ -105,7 +105,7 @@ fn backward(op: &str, kind: Kind, y: &Tensor, dy: &Tensor, dim: isize) -> Tensor
     let (y, dy) = (lines(y, dim), lines(dy, dim));
     let len = y.dim(-1).max(1);
     let dx = dispatch!(float y.dtype(), op, T =>
-        Tensor::build::<T>(y.shape(), |dx| softmax::backward(kind, y.view::<T>(), dy.view::<T>(), len, dx)));
+        Tensor::build::<T>(y.shape(), |dx| softmax::backward(kind, y.elements::<T>(), dy.elements::<T>(), len, dx)));
     restored(dx, dim, ndim)
 }
 
