@@ -105,6 +105,48 @@ impl<T: Float, F: Fn(f64) -> f64 + Copy + Send + Sync> Reduce<T> for PowerSum<F>
     }
 }
 
+/// The sum of the squared distances from the mean, in double precision: numbers come in by Welford's update, and parts are
+/// merged with what their means differ by.
+#[derive(Clone, Copy)]
+pub(crate) struct SquaredDeviations;
+impl<T: Float> Reduce<T> for SquaredDeviations {
+    /// Count, mean, and the sum of squares.
+    type Lane = (f64, f64, f64);
+    type Acc = (f64, f64, f64);
+    type Out = f64;
+    #[inline(always)]
+    fn lane(self) -> Self::Lane {
+        (0.0, 0.0, 0.0)
+    }
+    #[inline(always)]
+    fn step<S: Simd>(self, (n, mean, squares): Self::Lane, x: T) -> Self::Lane {
+        let (n, x) = (n + 1.0, x.to_f64());
+        let distance = x - mean;
+        let mean = mean + distance / n;
+        (n, mean, squares + distance * (x - mean))
+    }
+    #[inline(always)]
+    fn start(self) -> Self::Acc {
+        (0.0, 0.0, 0.0)
+    }
+    #[inline(always)]
+    fn take(self, acc: Self::Acc, lane: Self::Lane) -> Self::Acc {
+        Reduce::<T>::merge(self, acc, lane)
+    }
+    #[inline(always)]
+    fn merge(self, a: Self::Acc, b: Self::Acc) -> Self::Acc {
+        if a.0 == 0.0 || b.0 == 0.0 {
+            return if a.0 == 0.0 { b } else { a };
+        }
+        let (n, apart) = (a.0 + b.0, b.1 - a.1);
+        (n, a.1 + apart * (b.0 / n), a.2 + b.2 + apart * apart * (a.0 * b.0 / n))
+    }
+    #[inline(always)]
+    fn finish(self, (_, _, squares): Self::Acc) -> f64 {
+        squares
+    }
+}
+
 /// Reductions whose lane, accumulator and result are one type.
 macro_rules! simple {
     ($(#[$doc:meta])* $name:ident, $bound:ident, $t:ident, $out:ty, $start:expr, |$a:ident, $x:ident| $body:expr) => {

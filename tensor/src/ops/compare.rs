@@ -187,6 +187,11 @@ impl Tensor {
                 near || a == b || self.equal_nan && a.is_nan() && b.is_nan()
             }
         }
+        if !self.dtype().is_floating_point() && !other.dtype().is_floating_point() {
+            // Large integers keep their distance in i64 only.
+            let (a, b) = (self.to_dtype(DType::I64), other.to_dtype(DType::I64));
+            return a.sub(&b).abs().to_dtype(DType::F64).le(&(b.to_dtype(DType::F64).abs() * rtol + atol));
+        }
         let (a, b) = (self.to_dtype(DType::F64), other.to_dtype(DType::F64));
         zip_with::<f64, bool, _>("isclose", Near { rtol, atol, equal_nan }, &a, &b)
     }
@@ -224,6 +229,16 @@ pub(crate) fn require_bool(op: &str, what: &str, t: &Tensor) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn closeness_of_infinities_and_large_integers() {
+        let near = |a: f64, b: f64| Tensor::from([a]).isclose(&Tensor::from([b]), 1e300, 1e300, false).item::<bool>();
+        let up = f64::INFINITY;
+        assert_eq!([near(up, up), near(up, -up), near(up, 0.0), near(0.0, up)], [true, false, false, false]);
+        let (a, b) = (Tensor::from([1i64 << 60]), Tensor::from([(1i64 << 60) + 1]));
+        assert_eq!([a.allclose(&b, 0.0, 0.0), a.allclose(&b, 0.0, 1.0)], [false, true]);
+        assert!(!Tensor::from([f64::NAN]).equal(&Tensor::from([f64::NAN])));
+    }
 
     #[test]
     fn a_number_is_rounded_to_a_float_dtype_and_not_to_an_integer() {

@@ -294,7 +294,8 @@ impl Tensor {
         }
     }
 
-    /// Elements below `min` become `min`, elements above `max` become `max`; NaN stays NaN.
+    /// Elements below `min` become `min`, elements above `max` become `max`; NaN stays NaN, and a bound of NaN
+    /// gives NaN.
     ///
     /// # Panics
     /// For bool, or if the tensor holds integers and a bound is a fraction.
@@ -315,6 +316,12 @@ impl Tensor {
             let what = format!("bound {x} does not fit dtype {}; convert the tensor with to_dtype first", self.dtype());
             panic!("{}", Error::dtype("clamp", what));
         }
+        if [min, max].into_iter().flatten().any(f64::is_nan) && self.dtype().is_floating_point() {
+            return Tensor::full(self.shape(), f64::NAN, self.dtype());
+        }
+        // i32 is computed in i64, whose range is another.
+        let narrow = |x: f64| if self.dtype() == DType::I32 { x.clamp(i32::MIN as f64, i32::MAX as f64) } else { x };
+        let (min, max) = (min.map(narrow), max.map(narrow));
         self.through_compute(|x| {
             dispatch!(number x.dtype(), "clamp", T => {
                 let f = Clamp::<T>(bound(min, T::LOWEST), bound(max, T::HIGHEST));
@@ -343,6 +350,8 @@ mod tests {
         let x = Tensor::from([0u8, 7, 255]);
         assert_eq!(x.clamp(Some(-1.0), Some(1000.0)).to_vec::<u8>(), [0, 7, 255]);
         assert_eq!(x.clamp(Some(5.0), Some(f64::INFINITY)).to_vec::<u8>(), [5, 7, 255]);
+        assert_eq!(Tensor::from([7i32]).clamp(Some(1e12), None).to_vec::<i32>(), [i32::MAX]);
         assert!(Tensor::from([f32::NAN]).clamp(Some(0.0), Some(1.0)).isnan().item::<bool>());
+        assert!(Tensor::from([0.5]).clamp(None, Some(f64::NAN)).isnan().item::<bool>());
     }
 }

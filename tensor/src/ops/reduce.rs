@@ -235,3 +235,19 @@ impl Tensor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_sums_at_the_ends_of_the_range() {
+        let (up, down) = (f64::INFINITY, f64::NEG_INFINITY);
+        let sum = |x: [f64; 3]| Tensor::from(x).logsumexp(0, false).item::<f64>();
+        assert_eq!([sum([down; 3]), sum([up, 0.0, down]), sum([up; 3]), sum([1e4, -1e4, down])], [down, up, up, 1e4]);
+        assert_eq!(sum([-1e4, -1e4, -2e4]), -1e4 + 2f64.ln());
+        assert!(sum([f64::NAN, 0.0, up]).is_nan());
+        assert_eq!(Tensor::zeros([2, 0], DType::F32).logsumexp(1, false).to_vec::<f32>(), [f32::NEG_INFINITY; 2]);
+        assert_eq!(Tensor::from([true, true]).logsumexp([], false).item::<f32>(), 1.0 + 2f32.ln());
+    }
+}

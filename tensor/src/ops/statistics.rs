@@ -3,6 +3,7 @@
 use crate::dtype::dispatch;
 use crate::error::OrPanic;
 use crate::kernels::lines::{self, Lines};
+use crate::kernels::reduce::SquaredDeviations;
 use crate::{DType, Dims, Error, Tensor};
 
 impl Tensor {
@@ -17,13 +18,15 @@ impl Tensor {
     /// `correction` is 1 for the unbiased estimate (PyTorch's default) and 0 for the population's variance.
     ///
     /// # Numerics
+    /// One pass in double precision, whatever the dtype (Welford, "Note on a method for calculating corrected sums of
+    /// squares and products", 1962; blocks merged as Chan, Golub and LeVeque do): no digits are lost to a large mean.
     /// Where `n` does not exceed the correction, the variance is infinite, or NaN if the elements are all alike.
     ///
     /// # Panics
     /// For integers and bools.
     #[track_caller]
     pub fn var_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Tensor {
-        self.var_mean_dim(dims, correction, keepdim).0
+        self.wide_variance(&dims.into(), correction, keepdim).to_dtype(self.dtype())
     }
 
     /// The standard deviation of all elements: the square root of [`var`](Tensor::var).
@@ -35,7 +38,7 @@ impl Tensor {
     /// The standard deviation over `dims`: the square root of [`var_dim`](Tensor::var_dim).
     #[track_caller]
     pub fn std_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> Tensor {
-        self.std_mean_dim(dims, correction, keepdim).0
+        self.wide_variance(&dims.into(), correction, keepdim).sqrt().to_dtype(self.dtype())
     }
 
     /// The variance (with Bessel's correction) and the mean of all elements.
@@ -53,14 +56,19 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn var_mean_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> (Tensor, Tensor) {
-        let (dims, dtype) = (dims.into(), self.dtype());
+        let dims = dims.into();
+        let var = self.wide_variance(&dims, correction, keepdim);
+        (var.to_dtype(self.dtype()), self.mean_dim(dims, keepdim))
+    }
+
+    /// The variance in f64.
+    #[track_caller]
+    fn wide_variance(&self, dims: &Dims, correction: f64, keepdim: bool) -> Tensor {
         self.require_float("var_dim");
-        let x = self.widen();
-        let n = x.count_over("var_dim", &dims) as f64;
-        let mean = x.mean_dim(&dims, true);
-        let var = x.sub(&mean).square().sum_dim(&dims, keepdim).div_scalar((n - correction).max(0.0));
-        let mean = mean.reshape(var.shape());
-        if dtype.is_half() { (var.to_dtype(dtype), mean.to_dtype(dtype)) } else { (var, mean) }
+        let (x, n) = (self.widen(), self.count_over("var_dim", dims) as f64);
+        let squares =
+            dispatch!(float x.dtype(), "var_dim", T => x.reduce::<T, _>("var_dim", SquaredDeviations, dims, keepdim));
+        squares.div_scalar((n - correction).max(0.0))
     }
 
     /// The standard deviation (with Bessel's correction) and the mean of all elements.
@@ -72,10 +80,9 @@ impl Tensor {
     /// The standard deviation and the mean over `dims`; see [`var_dim`](Tensor::var_dim).
     #[track_caller]
     pub fn std_mean_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> (Tensor, Tensor) {
-        let dtype = self.dtype();
-        let (var, mean) = self.widen().var_mean_dim(dims, correction, keepdim);
-        let std = var.sqrt();
-        if dtype.is_half() { (std.to_dtype(dtype), mean.to_dtype(dtype)) } else { (std, mean) }
+        let dims = dims.into();
+        let std = self.wide_variance(&dims, correction, keepdim).sqrt();
+        (std.to_dtype(self.dtype()), self.mean_dim(dims, keepdim))
     }
 
     /// How many elements over `dims` (an empty list names all) are not zero, in i64. NaN is not zero.
@@ -198,6 +205,19 @@ mod tests {
         assert_eq!(x.std_dim(0, 4.0, false).item::<f64>(), f64::INFINITY);
         assert!(Tensor::from([1.0]).var().item::<f64>().is_nan());
         assert!(Tensor::zeros([0], DType::F32).std().item::<f64>().is_nan());
+    }
+
+    #[test]
+    fn a_large_mean_or_spread_costs_no_digits() {
+        let x = Tensor::from([10_000.0f32, 10_000.002, 10_000.004, 9_999.998]);
+        let exact = x.to_dtype(DType::F64).var().item::<f64>();
+        assert!((x.var().item::<f64>() / exact - 1.0).abs() < 1e-6);
+        let spread = Tensor::from([1e30f32, -1e30]).std().item::<f64>();
+        assert!((spread / 2e60f64.sqrt() - 1.0).abs() < 1e-6);
+        let many = Tensor::full([3, 5000], 0.1, DType::F32);
+        assert_eq!(many.var_dim(1, 0.0, false).to_vec::<f32>(), [0.0; 3]);
+        assert_eq!(many.t().contiguous().var_dim(0, 0.0, false).to_vec::<f32>(), [0.0; 3]);
+        assert!(Tensor::from([1.0, f64::INFINITY]).var().item::<f64>().is_nan());
     }
 
     #[test]
