@@ -227,18 +227,57 @@ impl Var {
             return values.into_iter().map(Var::new).collect();
         }
         let step = step(name, values.len(), inputs, Scalar::None, Rc::new(Many(pullback)));
-        let origin = |value: &Tensor, output: usize| match value.dtype().is_floating_point() {
-            true => Origin::Step(step.clone(), output as u32),
-            false => Origin::Constant(next_seq()),
-        };
-        values
-            .into_iter()
-            .enumerate()
-            .map(|(i, v)| {
-                let origin = origin(&v, i);
-                Var::with_origin(v, origin)
-            })
-            .collect()
+        values.into_iter().enumerate().map(|(i, value)| output_of(&step, value, i)).collect()
+    }
+
+    /// Records an operation with several results whose pullback needs them: `pullback(ys, dys, need)`.
+    ///
+    /// The results must not be captured, as with [`Var::record_output`]; gradients are as with [`Var::record_many`].
+    ///
+    /// ```
+    /// use autograd::Var;
+    /// use tensor::Tensor;
+    /// fn exponentials(x: &Var) -> Vec<Var> {
+    ///     let values = vec![x.value().exp(), x.value().neg().exp()];
+    ///     Var::record_many_outputs("exponentials", values, [x], |ys, dys, _| {
+    ///         let up = dys[0].as_ref().map(|dy| dy * &ys[0]);
+    ///         let down = dys[1].as_ref().map(|dy| -(dy * &ys[1]));
+    ///         [up.into_iter().chain(down).reduce(|a, b| a + b)]
+    ///     })
+    /// }
+    /// let x = Var::new(Tensor::from([0.0])).requires_grad_(true);
+    /// exponentials(&x)[1].backward();
+    /// assert_eq!(x.grad().unwrap().item::<f64>(), -1.0);
+    /// ```
+    #[track_caller]
+    pub fn record_many_outputs<'a, F, G>(
+        name: &'static str,
+        values: Vec<Tensor>,
+        inputs: impl AsRef<[&'a Var]>,
+        pullback: F,
+    ) -> Vec<Var>
+    where
+        F: Fn(&[Var], &[Option<Var>], Need<'_>) -> G + 'static,
+        G: IntoIterator<Item = Option<Var>>,
+    {
+        struct WithOutputs<F>(Vec<Tensor>, F);
+        impl<F: Fn(&[Var], &[Option<Var>], Need<'_>) -> G, G: IntoIterator<Item = Option<Var>>> Pullback for WithOutputs<F> {
+            fn pull(&self, step: &Rc<Step>, dys: &[Option<Var>], need: Need<'_>) -> Grads {
+                let outputs = self.0.iter().enumerate();
+                let ys: Vec<Var> = outputs.map(|(i, y)| output_of(step, y.clone(), i)).collect();
+                (self.1)(&ys, dys, need).into_iter().collect()
+            }
+            fn holds_values(&self) -> bool {
+                true
+            }
+        }
+        let inputs = inputs.as_ref();
+        let recorded = values.iter().filter(|value| recorded(name, inputs, value)).count();
+        if recorded == 0 {
+            return values.into_iter().map(Var::new).collect();
+        }
+        let step = step(name, values.len(), inputs, Scalar::None, Rc::new(WithOutputs(values.clone(), pullback)));
+        values.into_iter().enumerate().map(|(i, value)| output_of(&step, value, i)).collect()
     }
 
     /// Records an operation that has no derivative: the result requires a gradient like any other, and a backward pass
@@ -268,6 +307,15 @@ impl<F: Fn(&Var) -> Var> Pullback for Unary<F> {
     fn holds_values(&self) -> bool {
         needs_drop::<F>()
     }
+}
+
+/// Output `i` of a step; a result that is not floating point is a constant.
+fn output_of(step: &Rc<Step>, value: Tensor, i: usize) -> Var {
+    let origin = match value.dtype().is_floating_point() {
+        true => Origin::Step(step.clone(), i as u32),
+        false => Origin::Constant(next_seq()),
+    };
+    Var::with_origin(value, origin)
 }
 
 /// True when an operation with this result enters the graph.

@@ -31,6 +31,8 @@ pub use kernels::parallel::{num_threads, set_num_threads};
 pub use ops::division::RoundingMode;
 pub use ops::einsum;
 pub use ops::indices::{Ellipsis, Index, Indices, NewAxis, slice};
+#[cfg(feature = "linalg")]
+pub use ops::linalg::{QrMode, Triangle, Triangular, power_by_squaring, solves_for_vector};
 pub use ops::matmul::matmul_shape;
 pub use ops::nn::attention::Attention;
 pub use ops::nn::conv::{Conv, ConvPadding, ConvTranspose};

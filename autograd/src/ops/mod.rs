@@ -11,6 +11,8 @@ pub(crate) mod channel_norm;
 pub(crate) mod compare;
 pub(crate) mod conv;
 pub(crate) mod create;
+#[cfg(feature = "linalg")]
+pub(crate) mod decompose;
 pub(crate) mod diagonal;
 pub(crate) mod division;
 pub(crate) mod dropout;
@@ -18,6 +20,8 @@ pub(crate) mod einsum;
 pub(crate) mod embedding;
 pub(crate) mod extremum;
 pub(crate) mod index;
+#[cfg(feature = "linalg")]
+pub(crate) mod invariants;
 pub(crate) mod join;
 pub(crate) mod logic;
 pub(crate) mod loss;
@@ -37,6 +41,8 @@ pub(crate) mod search;
 pub(crate) mod shape;
 pub(crate) mod smooth;
 pub(crate) mod softmax;
+#[cfg(feature = "linalg")]
+pub(crate) mod solve;
 pub(crate) mod special;
 pub(crate) mod statistics;
 pub(crate) mod ternary;

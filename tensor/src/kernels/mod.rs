@@ -9,6 +9,8 @@ pub(crate) mod divide;
 pub(crate) mod gemm;
 pub(crate) mod index;
 pub(crate) mod layer_norm;
+#[cfg(feature = "linalg")]
+pub(crate) mod linalg;
 pub(crate) mod lines;
 pub(crate) mod map;
 pub(crate) mod math;

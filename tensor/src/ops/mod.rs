@@ -14,6 +14,8 @@ mod index;
 mod indexing;
 pub(crate) mod indices;
 mod join;
+#[cfg(feature = "linalg")]
+pub(crate) mod linalg;
 mod masks;
 pub(crate) mod matmul;
 pub(crate) mod nn;

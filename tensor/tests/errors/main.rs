@@ -6,6 +6,8 @@ mod provoke;
 mod conv;
 mod dtypes;
 mod elementwise;
+#[cfg(feature = "linalg")]
+mod linalg;
 mod losses;
 mod norms;
 mod pool;

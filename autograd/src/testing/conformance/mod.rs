@@ -261,12 +261,12 @@ fn conform(family: &str, adapters: Vec<Torch>) {
 
 /// The families with adapters, each with a test.
 macro_rules! conforming {
-    ($($family:ident),* $(,)?) => {
+    ($($(#[$when:meta])? $family:ident),* $(,)?) => {
         fn adapters() -> Vec<Torch> {
-            vec![$(crate::ops::$family::torch()),*].into_iter().flatten().collect()
+            [$($(#[$when])? crate::ops::$family::torch()),*].into_iter().flatten().collect()
         }
 
-        $(#[test]
+        $($(#[$when])? #[test]
         fn $family() {
             conform(stringify!($family), crate::ops::$family::torch());
         })*
@@ -282,11 +282,15 @@ conforming! {
     channel_norm,
     compare,
     create,
+    #[cfg(feature = "linalg")]
+    decompose,
     diagonal,
     division,
     einsum,
     extremum,
     index,
+    #[cfg(feature = "linalg")]
+    invariants,
     join,
     logic,
     loss,
@@ -307,6 +311,8 @@ conforming! {
     shape,
     smooth,
     softmax,
+    #[cfg(feature = "linalg")]
+    solve,
     special,
     statistics,
     ternary,
