@@ -5,7 +5,8 @@ use tensor::{DrawKey, Generator, random};
 use crate::var::Var;
 
 impl Var {
-    /// Zero with probability `p`, otherwise `x / (1 - p)`; drawn from this thread's default generator.
+    /// Zero with probability `p`, otherwise `x / (1 - p)`; drawn from this thread's default generator. This is PyTorch's
+    /// function in training; outside of it there is nothing to call.
     ///
     /// # Gradient
     /// `dx` is `dy` with the same elements dropped. Keeps the key of the draw, no mask.
@@ -52,4 +53,20 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
             v[0].dropout_with(0.4, &mut Generator::new(p.below(9) as u64)).into()
         }),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::gradient_at;
+    use tensor::Tensor;
+
+    #[test]
+    fn nothing_and_all_dropped() {
+        let x = [1.0, -2.0, f64::INFINITY];
+        assert_eq!(Var::new(Tensor::from(x)).dropout(0.0).value().to_vec::<f64>(), x);
+        assert_eq!(Var::new(Tensor::from(x)).dropout(1.0).value().to_vec::<f64>(), [0.0; 3]);
+        assert_eq!(gradient_at(&x, |x| x.dropout(0.0)), [1.0; 3]);
+        assert_eq!(gradient_at(&x, |x| x.dropout(1.0)), [0.0; 3]);
+    }
 }

@@ -20,6 +20,7 @@ pub(crate) mod einsum;
 pub(crate) mod embedding;
 pub(crate) mod extremum;
 pub(crate) mod index;
+pub(crate) mod interpolate;
 #[cfg(feature = "linalg")]
 pub(crate) mod invariants;
 pub(crate) mod join;
@@ -39,6 +40,7 @@ pub(crate) mod scan;
 pub(crate) mod scatter;
 pub(crate) mod search;
 pub(crate) mod shape;
+pub(crate) mod similarity;
 pub(crate) mod smooth;
 pub(crate) mod softmax;
 #[cfg(feature = "linalg")]

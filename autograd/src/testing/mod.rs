@@ -273,6 +273,20 @@ pub(crate) fn masked_heads(shape: &[usize], pick: &mut Pick, n: usize) -> Vec<Ve
     shapes
 }
 
+/// At least 3-d, the last three sizes 4 (or 0 where the shape has that).
+pub(crate) fn fours(shape: &[usize], _: &mut Pick, n: usize) -> Vec<Vec<usize>> {
+    let mut shape = with_ndim(shape, 3);
+    shape.iter_mut().rev().take(3).for_each(|s| *s = if *s == 0 { 0 } else { 4 });
+    vec![shape; n]
+}
+
+/// Images or sequences, `[n, c, d..]` with one to three `d`.
+pub(crate) fn images(shape: &[usize], pick: &mut Pick, _: usize) -> Vec<Vec<usize>> {
+    let outer = [shape.first().map_or(2, |&n| n), 1 + pick.below(2)];
+    let inner = (0..1 + pick.below(3)).map(|_| 1 + pick.below(4));
+    vec![outer.into_iter().chain(inner).collect()]
+}
+
 /// Logits `[c]`, `[n, c]` or `[n, c, d..]`.
 pub(crate) fn class_logits(shape: &[usize], pick: &mut Pick, n: usize) -> Vec<Vec<usize>> {
     let mut shape = shape.to_vec();
@@ -493,6 +507,7 @@ families! {
     embedding,
     extremum,
     index,
+    interpolate,
     #[cfg(feature = "linalg")]
     invariants,
     join,
@@ -512,6 +527,7 @@ families! {
     scatter,
     search,
     shape,
+    similarity,
     smooth,
     softmax,
     #[cfg(feature = "linalg")]

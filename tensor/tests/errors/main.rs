@@ -6,6 +6,7 @@ mod provoke;
 mod conv;
 mod dtypes;
 mod elementwise;
+mod images;
 #[cfg(feature = "linalg")]
 mod linalg;
 mod losses;
