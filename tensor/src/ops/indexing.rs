@@ -38,18 +38,21 @@ impl Plan {
             broadcast_shapes(op, &shape, ids.shape())
         };
         let chosen = dims.iter().try_fold(Shape::default(), broadcast).or_panic();
-        let mut starts = vec![layout.offset as isize; if dims.is_empty() { 0 } else { chosen.numel() }];
+        let block = dims.iter().rev().fold(layout.clone(), |block, &d| block.remove(d));
+        // As in PyTorch, an index that reads nothing is not looked at.
+        let reads = if dims.is_empty() || block.shape.numel() == 0 { 0 } else { chosen.numel() };
+        let mut starts = vec![layout.offset as isize; reads];
         for &d in &dims {
-            // Where nothing is chosen no index is looked at, but an index into nothing is an error all the same.
-            let ids = tensors[d].as_ref().expect("chosen above").expand(&chosen);
+            let ids = tensors[d].as_ref().expect("chosen above");
+            if chosen.numel() > 0 && layout.shape[d] == 0 {
+                panic!("{}", Error::index(op, format!("an index into dimension {d}, which is empty")));
+            }
+            let ids = if reads == 0 { ids.ravel().narrow(0, 0, 0) } else { ids.expand(&chosen) };
             let ids = Tensor::indices(op, &ids, layout.shape[d], Negative::FromEnd);
             let ids = ids.as_slice::<i64>().expect("contiguous");
             starts.iter_mut().zip(ids).for_each(|(start, &id)| *start += id as isize * layout.strides[d]);
         }
-        let block = dims.iter().rev().fold(layout.clone(), |block, &d| block.remove(d));
-        // An empty block is never visited; its starts need not lie anywhere.
-        let starts =
-            starts.into_iter().map(|start| if block.shape.numel() == 0 { 0 } else { start as usize }).collect();
+        let starts = starts.into_iter().map(|start| start as usize).collect();
         let adjacent = dims.windows(2).all(|pair| pair[1] == pair[0] + 1);
         let place = if adjacent { dims.first().copied().unwrap_or(0) } else { 0 };
         Plan { view: layout, block, starts, chosen, place, advanced: !dims.is_empty() }

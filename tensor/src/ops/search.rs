@@ -1,12 +1,12 @@
 //! Searching and counting: places in a sorted sequence, how often numbers occur, histograms.
 
-use crate::dtype::{Number, dispatch};
+use crate::dtype::dispatch;
 use crate::ops::index::Negative;
 use crate::{DType, Error, Tensor};
 
 impl Tensor {
     /// Where each of `values` would go into this sequence, sorted along its last dimension, without breaking its order:
-    /// before equal elements, or with `right` after them. NaN is greatest.
+    /// before equal elements, or with `right` after them. NaN goes to the end.
     ///
     /// `sorter` gives the order of a sequence that is not sorted, as [`argsort`](Tensor::argsort) does.
     ///
@@ -51,13 +51,16 @@ impl Tensor {
         let width = if self.ndim() == 1 { values.numel() } else { values.dim(-1) };
         dispatch!(number dtype, "searchsorted", T => Tensor::build::<i64>(values.shape(), |out| {
             let (sequence, given) = (sequence.as_slice::<T>().expect("contiguous"), given.as_slice::<T>().expect("contiguous"));
-            let below = |a: T, b: T| a < b || (b.is_nan() && !a.is_nan());
+            // No comparison with NaN holds, so that it counts as passed: the halving goes on behind it.
+            let reached = |x: T, value: T| if right { x > value } else { x >= value };
             for (i, (out, &value)) in out.iter_mut().zip(given).enumerate() {
                 let row = &sequence[i / width * n..][..n];
-                *out = match right {
-                    false => row.partition_point(|&x| below(x, value)),
-                    true => row.partition_point(|&x| !below(value, x)),
-                } as i64;
+                let (mut start, mut end) = (0, n);
+                while start < end {
+                    let middle = start + (end - start) / 2;
+                    if reached(row[middle], value) { end = middle } else { start = middle + 1 }
+                }
+                *out = start as i64;
             }
         }))
     }
