@@ -10,7 +10,7 @@ use std::rc::{Rc, Weak};
 
 use tensor::{DType, Shape, random};
 
-use crate::mode::{enable_grad, is_grad_enabled, next_seq};
+use crate::mode::{is_grad_enabled, next_seq, rerun};
 use crate::step::{Grads, Need, Pullback, Step};
 use crate::var::{Leaf, Origin, Var};
 
@@ -167,7 +167,7 @@ impl Segment {
         let begin = next_seq();
         let outputs = {
             let _state = RandomState::set(self.random_state);
-            enable_grad(|| (self.f)(&self.inputs))
+            rerun(|| (self.f)(&self.inputs))
         };
         let steps = steps_since(begin, &outputs);
         for (i, step) in steps.iter().enumerate() {

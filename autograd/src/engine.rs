@@ -6,7 +6,7 @@ use std::rc::Rc;
 use smallvec::{SmallVec, smallvec};
 use tensor::Tensor;
 
-use crate::mode::{is_anomaly_enabled, is_grad_enabled, with_pass_mode};
+use crate::mode::{is_anomaly_enabled, is_grad_enabled, pulling, with_pass_mode};
 use crate::step::{Edge, Need, Step};
 use crate::var::{Leaf, Origin, Var};
 use crate::{anomaly, checkpoint};
@@ -347,7 +347,7 @@ impl Pass {
                 step.name, step.place
             );
         };
-        let grads = pullback.pull(step, &gradients, Need(&need));
+        let grads = pulling(step.place, || pullback.pull(step, &gradients, Need(&need)));
         if self.anomaly {
             anomaly::check_gradients(step, &gradients, &grads, &need);
         }

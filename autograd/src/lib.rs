@@ -18,6 +18,10 @@
 //!   reach it).
 //! * What is not needed is not computed and not kept: see [`Var::record`], with which programs add operations of their
 //!   own.
+//! * Around the graph there are gradients without slots ([`grad`]), Jacobians and their like ([`vjp`], [`jvp`],
+//!   [`jacobian`], [`hessian`]), the proof of one's own gradients ([`gradcheck()`], and `strategy` with the feature
+//!   `proptest`), less memory for more time ([`checkpoint()`]), the search for what went wrong ([`detect_anomaly`],
+//!   [`gradient_report`]) and a drawing ([`Var::to_dot`]).
 //! * Indices, targets and masks are plain [`tensor::Tensor`]s: no gradient can flow through them, and the types say so.
 
 mod anomaly;

@@ -1,6 +1,7 @@
 //! The modes of a thread: whether operations are recorded, and whether they are searched for NaN.
 
 use std::cell::Cell;
+use std::panic::Location;
 
 /// Operations enter the graph.
 pub(crate) const RECORD: u8 = 1;
@@ -9,9 +10,13 @@ const CHECK_BACKWARD: u8 = 2;
 /// An operation panics when its result has a NaN.
 pub(crate) const CHECK_FORWARD: u8 = 4;
 
+/// A backward pass is being recorded: new steps belong to the forward step whose pullback runs.
+const IN_RECORDED_PASS: u8 = 8;
+
 thread_local! {
     // All modes in one place, so that recording an operation reads it once.
     static MODE: Cell<u8> = const { Cell::new(RECORD) };
+    static PULLING: Cell<Option<Place>> = const { Cell::new(None) };
     static NEXT_SEQ: Cell<u64> = const { Cell::new(0) };
 }
 
@@ -116,8 +121,37 @@ pub fn detect_anomaly_with<R>(options: AnomalyOptions, f: impl FnOnce() -> R) ->
 
 /// Runs a backward pass: recorded or not, and with its pullbacks' results left to the check of gradients.
 pub(crate) fn with_pass_mode<R>(create_graph: bool, f: impl FnOnce() -> R) -> R {
-    let record = if create_graph { RECORD } else { 0 };
+    let record = if create_graph { RECORD | IN_RECORDED_PASS } else { 0 };
     with_mode(mode() & CHECK_BACKWARD | record, f)
+}
+
+/// A line of the user's program.
+pub(crate) type Place = &'static Location<'static>;
+
+/// The line to which a step recorded at `caller` belongs: in a recorded backward pass that of the forward step, because
+/// `caller` is in the middle of a pullback.
+pub(crate) fn place_of(caller: Place) -> Place {
+    if mode() & IN_RECORDED_PASS == 0 { caller } else { PULLING.get().unwrap_or(caller) }
+}
+
+/// Runs the pullback of a step recorded at `place`.
+pub(crate) fn pulling<R>(place: Place, f: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Place>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PULLING.set(self.0);
+        }
+    }
+    if mode() & IN_RECORDED_PASS == 0 {
+        return f();
+    }
+    let _restore = Restore(PULLING.replace(Some(place)));
+    f()
+}
+
+/// Runs `f` once more in the middle of a pass, recorded as outside of it.
+pub(crate) fn rerun<R>(f: impl FnOnce() -> R) -> R {
+    with_mode(mode() & !IN_RECORDED_PASS | RECORD, f)
 }
 
 /// All modes of this thread.

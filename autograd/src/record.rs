@@ -14,7 +14,7 @@ use smallvec::{SmallVec, smallvec};
 use tensor::{Shape, Tensor};
 
 use crate::anomaly;
-use crate::mode::{CHECK_FORWARD, RECORD, is_grad_enabled, mode, next_seq};
+use crate::mode::{CHECK_FORWARD, RECORD, is_grad_enabled, mode, next_seq, place_of};
 use crate::step::{Edge, Grads, Need, Pullback, Scalar, Step};
 use crate::var::{Origin, Var};
 
@@ -90,12 +90,12 @@ impl Var {
         push(name, value, &[input], scalar, Rc::new(Unary(pullback)))
     }
 
-    /// This value, with a note that its operation also read `tensors`, which are not in the graph, so that drawings of
-    /// the graph show them. Keeps their names, shapes and dtypes.
-    pub(crate) fn also_read(self, tensors: &[(&'static str, &Tensor)]) -> Var {
+    /// This value, with a note that its operation also read `tensor`, which is not in the graph, so that drawings show
+    /// it. Keeps its name, shape and dtype.
+    pub(crate) fn reads(self, name: &'static str, tensor: &Tensor) -> Var {
         if let Origin::Step(step, _) = &*self.0.origin.borrow() {
-            let reads = tensors.iter().map(|(name, tensor)| (*name, tensor.shape().clone(), tensor.dtype()));
-            step.watch.borrow_mut().get_or_insert_with(Default::default).reads.extend(reads);
+            let read = (name, tensor.shape().clone(), tensor.dtype());
+            step.watch.borrow_mut().get_or_insert_with(Default::default).reads.push(read);
         }
         self
     }
@@ -347,7 +347,7 @@ fn step(name: &'static str, outputs: usize, inputs: &[&Var], scalar: Scalar, pul
     Rc::new(Step {
         seq: next_seq(),
         name,
-        place: Location::caller(),
+        place: place_of(Location::caller()),
         edges,
         outputs: outputs as u32,
         scalar,

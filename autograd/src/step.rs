@@ -70,7 +70,8 @@ pub(crate) struct Step {
     /// Creation order: larger than that of every input, so descending order is a topological order.
     pub seq: u64,
     pub name: &'static str,
-    /// The line of the user's program that ran the operation.
+    /// The line of the user's program that ran the operation; of a step in a recorded backward pass, the line of the
+    /// operation whose gradient it is a part of.
     pub place: &'static Location<'static>,
     pub edges: SmallVec<[Edge; 2]>,
     pub outputs: u32,

@@ -68,6 +68,28 @@ fn a_recorded_pass_and_a_checkpointed_one_are_searched_too() {
 }
 
 #[test]
+fn a_second_derivative_names_the_line_of_the_forward_pass() {
+    let x = leaf(&[0.0]);
+    let line = line!() + 1;
+    let y = x.powf(1.5);
+    let create = GradOptions { create_graph: true, ..Default::default() };
+    let dx = grad(&[&y], &[&x], create)[0].clone().unwrap();
+    // 1.5 x^0.5 has an infinite derivative at 0; times the 0 of the seed that is NaN.
+    let zero = GradOptions { grad_outputs: Some(vec![leaf(&[0.0])]), ..Default::default() };
+    let text = message(|| detect_anomaly(|| drop(grad(&[&dx], &[&x], zero))));
+    assert!(text.contains(&format!("autograd/tests/anomaly.rs:{line}:")), "{text}");
+    assert!(format!("{dx:?}").contains("anomaly.rs"), "{dx:?}");
+    // A function that runs again in a recorded pass has its own lines.
+    let line = line!() + 1;
+    let y = checkpoint(|v| v[0].powf(1.5), &[&x]);
+    let create = GradOptions { create_graph: true, ..Default::default() };
+    let dx = grad(&[&y], &[&x], create)[0].clone().unwrap();
+    let zero = GradOptions { grad_outputs: Some(vec![leaf(&[0.0])]), ..Default::default() };
+    let text = message(|| detect_anomaly(|| drop(grad(&[&dx], &[&x], zero))));
+    assert!(text.contains(&format!("autograd/tests/anomaly.rs:{line}:")), "{text}");
+}
+
+#[test]
 fn the_first_result_that_is_nan_is_found() {
     let options = AnomalyOptions { check_forward: true, ..Default::default() };
     let x = leaf(&[2.0, -2.0]);

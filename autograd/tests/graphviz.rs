@@ -1,7 +1,7 @@
 //! The drawing of a graph: what stands in it, by the conventions of the lecture.
 
 use autograd::{BackwardOptions, Var, checkpoint, no_grad};
-use tensor::{CrossEntropy, DType, Tensor};
+use tensor::{Attention, CrossEntropy, DType, Tensor};
 
 fn leaf(shape: &[usize]) -> Var {
     Var::new(Tensor::full(shape, 0.5, DType::F64)).requires_grad_(true)
@@ -164,6 +164,21 @@ fn targets_and_indices_are_shown_although_they_are_no_values_of_the_graph() {
     assert_eq!(drawing.leading_to(drawing.one("embedding")), [drawing.one("parameter"), ids]);
     assert_eq!(drawing.leading_to(drawing.one("xlabel=\"loss\"")), [drawing.one("embedding"), target]);
     assert!(drawing.one("label=\"constant\\n[2] i64\" xlabel=\"ids\"") == ids);
+}
+
+#[test]
+fn masks_and_conditions_are_shown_too() {
+    let (x, mask) = (leaf(&[2]), Tensor::from([true, false]));
+    let ids = Tensor::from([1i64]);
+    let y = Var::where_(&mask, &x, &x.masked_fill(&mask, 2.0)).gather(0, &ids).index_select(0, &Tensor::from([0i64]));
+    let drawing = Drawing::of(&y.to_dot(NONE));
+    assert!(drawing.one("xlabel=\"condition\"") != drawing.one("xlabel=\"mask\""));
+    assert_eq!(drawing.find("xlabel=\"ids\"").len(), 2);
+    assert!(drawing.find("[2] bool").len() == 2);
+    let q = leaf(&[1, 2, 3]);
+    let options = Attention { mask: Some(Tensor::from([[true, true], [false, true]])), ..Default::default() };
+    let text = q.scaled_dot_product_attention(&q, &q, &options).to_dot(NONE);
+    assert_eq!(Drawing::of(&text).leading_to(Drawing::of(&text).one("scaled_dot_product_attention")).len(), 4);
 }
 
 #[test]

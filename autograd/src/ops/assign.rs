@@ -52,6 +52,7 @@ impl Var {
         Var::record("index_copy", value, [self, source], move |dy, need| {
             [need.of(0, || dy.index_fill(dim, &kept, 0.0)), need.of(1, || dy.index_select(dim, &kept).reshape(&shape))]
         })
+        .reads("ids", ids)
     }
 
     /// `x` with one number in the slices at `ids` (1-d) along `dim`.
@@ -62,7 +63,7 @@ impl Var {
     pub fn index_fill(&self, dim: isize, ids: &Tensor, value: f64) -> Var {
         let kept = ids.clone();
         let value = self.tensor().index_fill(dim, ids, value);
-        Var::record_unary("index_fill", value, self, move |dy| dy.index_fill(dim, &kept, 0.0))
+        Var::record_unary("index_fill", value, self, move |dy| dy.index_fill(dim, &kept, 0.0)).reads("ids", ids)
     }
 
     /// [`Var::index_fill`] with a 0-d value.
@@ -96,6 +97,7 @@ impl Var {
                 need.of(1, || dy.take(&kept).reshape(&shape)),
             ]
         })
+        .reads("ids", ids)
     }
 
     /// `x` with `values` (broadcast) in the place of what [`Var::i`] reads with the same indices, or with `accumulate`
@@ -143,6 +145,7 @@ impl Var {
                 need.of(1, || among_zeros(&dy.masked_select(&kept), 0, 0, shape.numel()).reshape(&shape)),
             ]
         })
+        .reads("mask", mask)
     }
 }
 

@@ -76,6 +76,7 @@ impl Var {
         Var::record("where", Tensor::where_(cond, &a.tensor(), &b.tensor()), [a, b], move |dy, need| {
             [need.of(0, || dy.masked_fill(&mask.logical_not(), 0.0)), need.of(1, || dy.masked_fill(&mask, 0.0))]
         })
+        .reads("condition", cond)
     }
 
     /// `x` with `value` put where `mask` holds; both broadcast.
@@ -88,6 +89,7 @@ impl Var {
         Var::record_unary("masked_fill", self.tensor().masked_fill(mask, value), self, move |dy| {
             dy.masked_fill(&kept, 0.0)
         })
+        .reads("mask", mask)
     }
 
     /// `x` with the 0-d `value` put where `mask` holds; `x` and the mask broadcast.
@@ -101,6 +103,7 @@ impl Var {
         Var::record("masked_fill_tensor", y, [self, value], move |dy, need| {
             [need.of(0, || dy.masked_fill(&kept, 0.0)), need.of(1, || dy.masked_fill(&kept.logical_not(), 0.0))]
         })
+        .reads("mask", mask)
     }
 }
 

@@ -28,7 +28,7 @@ impl Var {
             let (ids, rows) = (kept.reshape([kept.numel()]), dy.reshape([kept.numel(), shape[1]]));
             added_at(&rows, &shape, 0, &ids)
         });
-        rows.also_read(&[("ids", ids)])
+        rows.reads("ids", ids)
     }
 
     /// [`Var::embedding`] with PyTorch's two ways to change its gradient.

@@ -42,6 +42,7 @@ impl Var {
         Var::record_unary("index_select", self.tensor().index_select(dim, ids), self, move |dy| {
             if shape.is_empty() { dy.clone() } else { added_at(dy, &shape, dim, &kept) }
         })
+        .reads("ids", ids)
     }
 
     /// `y[i][j] = x[ids[i][j]][j]` (for `dim = 0`): for each place of `ids` the element at that index along `dim`.
@@ -54,6 +55,7 @@ impl Var {
         Var::record_unary("gather", self.tensor().gather(dim, ids), self, move |dy| {
             Var::new(Tensor::zeros(&shape, dy.dtype())).scatter_add(dim, &kept, dy)
         })
+        .reads("ids", ids)
     }
 
     /// [`Var::gather`] in which value and indices are broadcast to each other in every dimension but `dim`, and negative
@@ -100,6 +102,7 @@ impl Var {
         Var::record_unary("take", self.tensor().take(ids), self, move |dy| {
             Var::new(Tensor::zeros(&shape, dy.dtype())).put(&kept, dy, true)
         })
+        .reads("ids", ids)
     }
 
     /// The elements where `mask` holds, as a vector; value and mask are broadcast to each other.
@@ -114,6 +117,7 @@ impl Var {
         Var::record_unary("masked_select", value, self, move |dy| {
             Var::new(Tensor::zeros(&shape, dy.dtype())).masked_scatter(&kept, dy)
         })
+        .reads("mask", mask)
     }
 
     /// The lower triangle of the last two dimensions, zeros above the `k`-th diagonal.

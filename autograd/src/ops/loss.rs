@@ -39,7 +39,7 @@ impl Var {
             }
             vec![Some(Var::new(Tensor::cross_entropy_backward(&dy.tensor(), &x.tensor(), &kept, &saved, &options)))]
         });
-        loss.also_read(&[("target", target)])
+        loss.reads("target", target)
     }
 
     /// `-sum w q log softmax(x)` over the classes for target probabilities, smoothed to `q` and weighted and reduced as
@@ -86,7 +86,9 @@ impl Var {
     /// ```
     #[track_caller]
     pub fn nll_loss(&self, target: &Tensor, weight: Option<&Tensor>, ignore_index: i64, reduction: Reduction) -> Var {
-        Likelihood { target: target.clone(), weight: weight.cloned(), ignore_index, reduction }.forward(self)
+        Likelihood { target: target.clone(), weight: weight.cloned(), ignore_index, reduction }
+            .forward(self)
+            .reads("target", target)
     }
 }
 

@@ -18,6 +18,7 @@ impl Var {
         Var::record("scatter", value, [self, source], move |dy, need| {
             [need.of(0, || dy.scatter_value(dim, &kept, 0.0)), need.of(1, || gathered(dy, dim, &kept, &shape))]
         })
+        .reads("ids", ids)
     }
 
     /// `x` with one number at `ids` along `dim`.
@@ -28,7 +29,7 @@ impl Var {
     pub fn scatter_value(&self, dim: isize, ids: &Tensor, value: f64) -> Var {
         let kept = ids.clone();
         let value = self.tensor().scatter_value(dim, ids, value);
-        Var::record_unary("scatter_value", value, self, move |dy| dy.scatter_value(dim, &kept, 0.0))
+        Var::record_unary("scatter_value", value, self, move |dy| dy.scatter_value(dim, &kept, 0.0)).reads("ids", ids)
     }
 
     /// `x` with the elements of `source` added at `ids` along `dim`; the reverse of [`Var::gather`].
@@ -42,6 +43,7 @@ impl Var {
         Var::record("scatter_add", value, [self, source], move |dy, need| {
             [need.of(0, || dy.clone()), need.of(1, || gathered(dy, dim, &kept, &shape))]
         })
+        .reads("ids", ids)
     }
 
     /// `x` with each place to which `ids` sends elements of `source` reduced to one number with them.
@@ -108,6 +110,7 @@ impl Var {
         Var::record("index_add", value, [self, source], move |dy, need| {
             [need.of(0, || dy.clone()), need.of(1, || dy.index_select(dim, &kept).reshape(&shape))]
         })
+        .reads("ids", ids)
     }
 }
 
