@@ -52,6 +52,13 @@ impl Var {
         Var::record_output("amin", value, [self], move |y, dy, _| [Some(share_among_ties(&x, y, dy, &over))])
     }
 
+    /// The smallest and the largest element over `dims`: [`Var::amin`] and [`Var::amax`].
+    #[track_caller]
+    pub fn aminmax(&self, dims: impl Into<Dims>, keepdim: bool) -> (Var, Var) {
+        let dims = dims.into();
+        (self.amin(&dims, keepdim), self.amax(dims, keepdim))
+    }
+
     /// The largest elements along `dim` and their indices.
     ///
     /// # Gradient
@@ -138,6 +145,10 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
         sample("min", &[DISTINCT], nonempty, |v, _| v[0].min().into()),
         sample("amax", &[DISTINCT], nonempty, |v, p| v[0].amax(p.dims(v[0].ndim()), p.coin()).into()),
         sample("amin", &[DISTINCT], nonempty, |v, p| v[0].amin(p.dims(v[0].ndim()), p.coin()).into()),
+        sample("aminmax", &[DISTINCT], nonempty, |v, p| {
+            let (least, greatest) = v[0].aminmax(p.dims(v[0].ndim()), p.coin());
+            vec![least, greatest]
+        }),
         sample("max_dim", &[DISTINCT], rows, |v, p| v[0].max_dim(p.dim(v[0].ndim()), p.coin()).0.into()),
         sample("min_dim", &[DISTINCT], rows, |v, p| v[0].min_dim(p.dim(v[0].ndim()), p.coin()).0.into()),
         sample("argmax", &[DISTINCT], rows, |v, p| mask(v[0].argmax(p.dim(v[0].ndim()), p.coin()))),

@@ -248,8 +248,6 @@ questions! {
     isinf: |x| x == T::HIGHEST || x == T::LOWEST;
     /// Whether each element is neither infinite nor NaN.
     isfinite: |x| x > T::LOWEST && x < T::HIGHEST;
-    /// Whether each element is zero (for bools: the negation).
-    logical_not: |x| x == T::ZERO;
 }
 
 #[derive(Clone, Copy)]
@@ -333,6 +331,23 @@ impl Tensor {
     /// Sets every element to `f` of it, copying first if the memory is shared.
     pub(crate) fn map_in_place<T: Element, F: Map<T, T>>(&mut self, f: F) {
         map::map_in_place(f, self.as_slice_mut::<T>());
+    }
+
+    /// Whether each element is zero (for bools: the negation).
+    #[track_caller]
+    pub fn logical_not(&self) -> Tensor {
+        #[derive(Clone, Copy)]
+        struct Not;
+        impl Map<bool, bool> for Not {
+            #[inline(always)]
+            fn call<S: Simd>(self, x: bool) -> bool {
+                !x
+            }
+        }
+        match self.dtype() {
+            DType::Bool => Tensor::build::<bool>(self.shape(), |out| map::map(Not, self.elements::<bool>(), out)),
+            _ => self.eq_scalar(0.0),
+        }
     }
 
     /// This tensor as truth values: whether each element is not zero.

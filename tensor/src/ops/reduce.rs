@@ -122,6 +122,16 @@ impl Tensor {
         self.through_compute(|x| dispatch!(number x.dtype(), op, T => x.reduce::<T, R>(op, r, &dims, keepdim)))
     }
 
+    /// The least and the greatest element over `dims`: [`amin`](Tensor::amin) and [`amax`](Tensor::amax).
+    ///
+    /// # Panics
+    /// If there is no element to choose from.
+    #[track_caller]
+    pub fn aminmax(&self, dims: impl Into<Dims>, keepdim: bool) -> (Tensor, Tensor) {
+        let dims = dims.into();
+        (self.amin(&dims, keepdim), self.amax(dims, keepdim))
+    }
+
     /// The greatest of all elements, as a scalar.
     #[track_caller]
     pub fn max(&self) -> Tensor {

@@ -8,6 +8,9 @@ fn reductions_refuse() {
     let none = || Tensor::zeros([2, 0], DType::F32);
     let bools = || Tensor::from([true, false]);
     panics! {
+        none().amax(1, false) => "amax: there is no element to choose from";
+        none().amin([], true) => "amin: there is no element to choose from";
+        none().aminmax([], true) => "amin: there is no element to choose from";
         none().argmax(None, false) => "argmax: dimension 0 has no element to choose from";
         none().argmin(None, true) => "argmin: dimension 0 has no element to choose from";
         m().argmin(2, false) => "argmin: dimension 2 is out of range for a 2-d tensor";
