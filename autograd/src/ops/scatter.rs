@@ -82,7 +82,7 @@ impl Var {
                     if !include_self {
                         itself = itself.scatter_value(dim, &ids, 0.0);
                     }
-                    let came = used(&s.tensor(), &ids);
+                    let came = used(&s.detach(), &ids).value();
                     let came = came.eq(&y.tensor().gather(dim, &ids)).to_dtype(dy.dtype());
                     let each = dy / Var::new(itself.scatter_add(dim, &ids, &came).clamp(Some(1.0), None));
                     [
@@ -127,9 +127,9 @@ fn filled(dsource: Var, shape: &[usize]) -> Var {
 }
 
 /// The part of a source that has indices beside it.
-fn used(source: &Tensor, ids: &Tensor) -> Tensor {
-    let source = (0..ids.ndim().min(source.ndim())).fold(source.clone(), |s, d| s.narrow(d as isize, 0, ids.dims()[d]));
-    source.reshape(ids.shape())
+fn used(source: &Var, ids: &Tensor) -> Var {
+    let dims = 0..ids.ndim().min(source.ndim());
+    dims.fold(source.clone(), |s, d| s.narrow(d as isize, 0, ids.dims()[d])).reshape(ids.shape())
 }
 
 /// Where a reduction's elements meet.
@@ -160,24 +160,15 @@ impl Places<'_> {
     /// them gets the product without itself; with more, or a zero in `x`, all others get none.
     fn product_gradient(&self, x: &Var, source: &Var, y: &Var, dy: &Var) -> Var {
         let (dim, ids) = (self.dim, self.ids);
-        let came = used(&source.tensor(), ids);
-        let zero = came.eq_scalar(0.0);
+        let came = used(source, ids);
+        let zero = came.tensor().eq_scalar(0.0);
         let zeros = Tensor::zeros(x.shape(), dy.dtype());
         let zeros = zeros.scatter_add(dim, ids, &zero.to_dtype(dy.dtype())).gather(dim, ids);
         let single = zero.logical_and(&zeros.eq_scalar(1.0));
-        let part = Var::new_used(source, ids);
-        let without = self.product(x, &part.masked_fill(&single, 1.0), self.include_self);
-        let others = (dy * y).gather(dim, ids) / part.masked_fill(&zero, 1.0);
+        let without = self.product(x, &came.masked_fill(&single, 1.0), self.include_self);
+        let others = (dy * y).gather(dim, ids) / came.masked_fill(&zero, 1.0);
         let alone = (dy * &without).gather(dim, ids);
         filled(Var::where_(&single, &alone, &others), &source.shape())
-    }
-}
-
-impl Var {
-    /// [`used`] with its gradient.
-    fn new_used(source: &Var, ids: &Tensor) -> Var {
-        let all = 0..ids.ndim().min(source.ndim());
-        all.fold(source.clone(), |s, d| s.narrow(d as isize, 0, ids.dims()[d])).reshape(ids.shape())
     }
 }
 

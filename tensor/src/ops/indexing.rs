@@ -159,7 +159,8 @@ impl Tensor {
     /// [`slice`](crate::slice()) for ranges with a step, `..` for a whole dimension, [`Ellipsis`](crate::Ellipsis) for all that are left over, [`NewAxis`](crate::NewAxis),
     /// tensors of indices (i64, i32), and masks (bool). Dimensions without an index stay whole.
     ///
-    /// A view unless a tensor or a mask indexes.
+    /// A view unless a tensor or a mask indexes. (Clippy takes a literal `1..-1` for a slip; [`slice`](Tensor::slice) with a
+    /// dimension does not look like one.)
     ///
     /// # Shape
     /// Index tensors are broadcast to one shape, which takes the place of the dimensions that they index if those are

@@ -120,6 +120,9 @@ impl From<&Tensor> for Repeats {
 
 impl Repeats {
     /// Which of `n` slices stands at each place of the result.
+    ///
+    /// # Panics
+    /// As [`repeat_interleave`](Tensor::repeat_interleave).
     #[track_caller]
     pub fn positions(&self, n: usize) -> Tensor {
         let counts = match self {
