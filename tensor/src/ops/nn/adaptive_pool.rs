@@ -162,9 +162,9 @@ fn max_windows(op: &str, x: &Tensor, output: &PerDim, dims: usize) -> Windows {
 /// Height and width, which must not be 0; unlike the largest elements of no channels, their means are no mistake.
 fn plane(op: &str, input: &[usize], dims: usize) -> Result<[usize; 2]> {
     let [_, _, height, width] = planes(op, input, dims)?;
-    match height * width {
-        0 => Err(Error::shape(op, "a spatial dimension is empty", &[("input", input)], "")),
-        _ => Ok([height, width]),
+    match [height, width].contains(&0) {
+        true => Err(Error::shape(op, "a spatial dimension is empty", &[("input", input)], "")),
+        false => Ok([height, width]),
     }
 }
 

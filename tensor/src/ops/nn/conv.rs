@@ -351,7 +351,7 @@ fn geometry(op: &str, x: &[usize], w: &[usize], options: &Conv, dims: usize) -> 
     if kernel.contains(&0) {
         return wrong("the kernel is empty".into());
     }
-    if height * width == 0 && batch * channels > 0 {
+    if [height, width].contains(&0) && batch > 0 && channels > 0 {
         return wrong("a spatial dimension is empty, only batch and channels may be".into());
     }
     let size = [height, width];

@@ -346,7 +346,7 @@ fn result_shape(input: &[usize], windows: &Windows, dims: usize) -> Vec<usize> {
 /// Height and width of an input whose dimensions, other than the batch, must have elements.
 pub(crate) fn nonempty_plane(op: &str, input: &[usize], dims: usize) -> Result<[usize; 2]> {
     let [_, channels, height, width] = planes(op, input, dims)?;
-    if channels * height * width == 0 {
+    if [channels, height, width].contains(&0) {
         let what = "a dimension is empty, only the batch may be";
         return Err(Error::shape(op, what, &[("input", input)], ""));
     }
