@@ -101,7 +101,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A Rust type that a tensor can hold. Sealed: `f32`, `f64`, [`f16`], [`bf16`], `i64`, `i32`, `u8` and
+/// A Rust type that a tensor can hold. Sealed: `f32`, `f64`, [`f16`](struct@f16), [`bf16`], `i64`, `i32`, `u8` and
 /// `bool`.
 pub trait Element:
     sealed::Sealed + Copy + Send + Sync + PartialEq + PartialOrd + Default + fmt::Debug + fmt::Display + 'static

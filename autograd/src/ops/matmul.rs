@@ -52,13 +52,17 @@ impl Var {
     /// `x w^T + b`.
     ///
     /// # Shape
-    /// `x [.., in]`, `weight [out, in]`, `bias [out]` -> `[.., out]`.
+    /// `x [.., in]`, `weight [out, in]`, `bias [out]` -> `[.., out]`; a weight `[in]` has one output, without a dimension.
     ///
     /// # Gradient
     /// `dx = dy w`, `dw = dy^T x` as one product over all rows, `db` the sum of the rows of `dy`. Keeps `x` if `w`
     /// needs a gradient, and `w` if `x` does.
     #[track_caller]
     pub fn linear(&self, weight: &Var, bias: Option<&Var>) -> Var {
+        if weight.ndim() == 1 {
+            let y = self.matmul(weight);
+            return bias.map_or_else(|| y.clone(), |bias| &y + bias);
+        }
         let (x, w) = (self.keep_for(&[weight]), weight.keep_for(&[self]));
         let value = match bias {
             Some(bias) => self.tensor().linear(&weight.tensor(), Some(&bias.tensor())),
@@ -111,7 +115,12 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 #[cfg(test)]
 pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
     use crate::testing::conformance::*;
-    vec![torch("matmul", &["matmul"], |a| done(a.var(0, "input")?.matmul(&a.var(1, "other")?)))]
+    vec![
+        torch("matmul", &["matmul"], |a| done(a.var(0, "input")?.matmul(&a.var(1, "other")?))),
+        torch("nn.functional.linear", &["linear"], |a| {
+            done(a.var(0, "input")?.linear(&a.var(1, "weight")?, a.opt_var(2, "bias")?.as_ref()))
+        }),
+    ]
 }
 
 #[cfg(test)]

@@ -104,7 +104,7 @@ impl Tensor {
     /// `x w^T + b`: the layer of the same name, the bias added in the same pass over the result.
     ///
     /// # Shape
-    /// `x [.., in]`, `weight [out, in]`, `bias [out]` -> `[.., out]`.
+    /// `x [.., in]`, `weight [out, in]`, `bias [out]` -> `[.., out]`; a weight `[in]` has one output, without a dimension.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -117,6 +117,10 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn linear(&self, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        if weight.ndim() == 1 {
+            let y = self.matmul(weight);
+            return bias.map_or_else(|| y.clone(), |bias| &y + bias);
+        }
         let shape = linear_shape(self.dims(), weight.dims(), bias.map(Tensor::dims)).or_panic();
         let of_bias = bias.map_or(DType::Bool, Tensor::dtype);
         let dtype = self.dtype().promote(weight.dtype()).promote(of_bias);
