@@ -8,6 +8,7 @@ use crate::step::Step;
 use crate::var::Var;
 
 /// Refuses the result of an operation that has a NaN.
+#[cold]
 #[track_caller]
 pub(crate) fn check_result(name: &str, inputs: &[&Var], value: &Tensor) {
     let Some(nan) = find_nan(value) else { return };

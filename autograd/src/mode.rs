@@ -130,8 +130,9 @@ pub(crate) type Place = &'static Location<'static>;
 
 /// The line to which a step recorded at `caller` belongs: in a recorded backward pass that of the forward step, because
 /// `caller` is in the middle of a pullback.
-pub(crate) fn place_of(caller: Place) -> Place {
-    if mode() & IN_RECORDED_PASS == 0 { caller } else { PULLING.get().unwrap_or(caller) }
+#[inline]
+pub(crate) fn place_of(mode: u8, caller: Place) -> Place {
+    if mode & IN_RECORDED_PASS == 0 { caller } else { PULLING.get().unwrap_or(caller) }
 }
 
 /// Runs the pullback of a step recorded at `place`.
@@ -155,6 +156,7 @@ pub(crate) fn rerun<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// All modes of this thread.
+#[inline]
 pub(crate) fn mode() -> u8 {
     MODE.get()
 }

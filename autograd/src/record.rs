@@ -14,7 +14,7 @@ use smallvec::{SmallVec, smallvec};
 use tensor::{Shape, Tensor};
 
 use crate::anomaly;
-use crate::mode::{CHECK_FORWARD, RECORD, is_grad_enabled, mode, next_seq, place_of};
+use crate::mode::{CHECK_FORWARD, Place, RECORD, is_grad_enabled, mode, next_seq, place_of};
 use crate::step::{Edge, Grads, Need, Pullback, Scalar, Step};
 use crate::var::{Origin, Var};
 
@@ -72,10 +72,8 @@ impl Var {
     where
         F: Fn(&Var) -> Var + 'static,
     {
-        if !recorded(name, &[input], &value) {
-            return Var::new(value);
-        }
-        push(name, value, &[input], Scalar::None, Rc::new(Unary(pullback)))
+        let Some(place) = recorded(name, &[input], &value) else { return Var::new(value) };
+        push(name, place, value, &[input], Scalar::None, Rc::new(Unary(pullback)))
     }
 
     /// [`Var::record_unary`] of an operation between a value and a number, which then shows in drawings of the graph.
@@ -84,10 +82,8 @@ impl Var {
     where
         F: Fn(&Var) -> Var + 'static,
     {
-        if !recorded(name, &[input], &value) {
-            return Var::new(value);
-        }
-        push(name, value, &[input], scalar, Rc::new(Unary(pullback)))
+        let Some(place) = recorded(name, &[input], &value) else { return Var::new(value) };
+        push(name, place, value, &[input], scalar, Rc::new(Unary(pullback)))
     }
 
     /// This value, with a note that its operation also read `tensor`, which is not in the graph, so that drawings show
@@ -136,10 +132,8 @@ impl Var {
             }
         }
         let inputs = inputs.as_ref();
-        if !recorded(name, inputs, &value) {
-            return Var::new(value);
-        }
-        push(name, value, inputs, Scalar::None, Rc::new(Plain(pullback)))
+        let Some(place) = recorded(name, inputs, &value) else { return Var::new(value) };
+        push(name, place, value, inputs, Scalar::None, Rc::new(Plain(pullback)))
     }
 
     /// Records an operation whose pullback needs its own result `y`: `pullback(y, dy, need)`.
@@ -175,11 +169,9 @@ impl Var {
             }
         }
         let inputs = inputs.as_ref();
-        if !recorded(name, inputs, &value) {
-            return Var::new(value);
-        }
+        let Some(place) = recorded(name, inputs, &value) else { return Var::new(value) };
         let kept = value.clone();
-        push(name, value, inputs, Scalar::None, Rc::new(WithOutput(kept, pullback)))
+        push(name, place, value, inputs, Scalar::None, Rc::new(WithOutput(kept, pullback)))
     }
 
     /// Records an operation with several results; `pullback` gets one gradient per result, `None` for a result that had
@@ -221,12 +213,10 @@ impl Var {
             }
         }
         let inputs = inputs.as_ref();
-        // Each is looked at, not only as many as decide: anomaly mode checks them all.
-        let recorded = values.iter().filter(|value| recorded(name, inputs, value)).count();
-        if recorded == 0 {
+        let Some(place) = any_recorded(name, inputs, &values) else {
             return values.into_iter().map(Var::new).collect();
-        }
-        let step = step(name, values.len(), inputs, Scalar::None, Rc::new(Many(pullback)));
+        };
+        let step = step(name, place, values.len(), inputs, Scalar::None, Rc::new(Many(pullback)));
         values.into_iter().enumerate().map(|(i, value)| output_of(&step, value, i)).collect()
     }
 
@@ -272,11 +262,11 @@ impl Var {
             }
         }
         let inputs = inputs.as_ref();
-        let recorded = values.iter().filter(|value| recorded(name, inputs, value)).count();
-        if recorded == 0 {
+        let Some(place) = any_recorded(name, inputs, &values) else {
             return values.into_iter().map(Var::new).collect();
-        }
-        let step = step(name, values.len(), inputs, Scalar::None, Rc::new(WithOutputs(values.clone(), pullback)));
+        };
+        let step =
+            step(name, place, values.len(), inputs, Scalar::None, Rc::new(WithOutputs(values.clone(), pullback)));
         values.into_iter().enumerate().map(|(i, value)| output_of(&step, value, i)).collect()
     }
 
@@ -318,23 +308,47 @@ fn output_of(step: &Rc<Step>, value: Tensor, i: usize) -> Var {
     Var::with_origin(value, origin)
 }
 
-/// True when an operation with this result enters the graph.
+/// The line of the user's program to which an operation with this result belongs, if it enters the graph.
 #[track_caller]
-fn recorded(name: &str, inputs: &[&Var], value: &Tensor) -> bool {
+fn recorded(name: &str, inputs: &[&Var], value: &Tensor) -> Option<Place> {
     let mode = mode();
     if mode & CHECK_FORWARD != 0 {
         anomaly::check_result(name, inputs, value);
     }
-    mode & RECORD != 0 && inputs.iter().any(|input| input.requires_grad()) && value.dtype().is_floating_point()
+    let place = place_of(mode, Location::caller());
+    let enters = mode & RECORD != 0 && inputs.iter().any(|input| input.requires_grad());
+    (enters && value.dtype().is_floating_point()).then_some(place)
 }
 
+/// [`recorded`] for an operation with several results. All of them are looked at, for anomaly mode.
 #[track_caller]
-fn push(name: &'static str, value: Tensor, inputs: &[&Var], scalar: Scalar, pullback: Rc<dyn Pullback>) -> Var {
-    Var::with_origin(value, Origin::Step(step(name, 1, inputs, scalar, pullback), 0))
+fn any_recorded(name: &str, inputs: &[&Var], values: &[Tensor]) -> Option<Place> {
+    let mut place = None;
+    for value in values {
+        place = recorded(name, inputs, value).or(place);
+    }
+    place
 }
 
-#[track_caller]
-fn step(name: &'static str, outputs: usize, inputs: &[&Var], scalar: Scalar, pullback: Rc<dyn Pullback>) -> Rc<Step> {
+fn push(
+    name: &'static str,
+    place: Place,
+    value: Tensor,
+    inputs: &[&Var],
+    scalar: Scalar,
+    pullback: Rc<dyn Pullback>,
+) -> Var {
+    Var::with_origin(value, Origin::Step(step(name, place, 1, inputs, scalar, pullback), 0))
+}
+
+fn step(
+    name: &'static str,
+    place: Place,
+    outputs: usize,
+    inputs: &[&Var],
+    scalar: Scalar,
+    pullback: Rc<dyn Pullback>,
+) -> Rc<Step> {
     let edges: SmallVec<[Edge; 2]> = inputs
         .iter()
         .map(|input| {
@@ -347,7 +361,7 @@ fn step(name: &'static str, outputs: usize, inputs: &[&Var], scalar: Scalar, pul
     Rc::new(Step {
         seq: next_seq(),
         name,
-        place: place_of(Location::caller()),
+        place,
         edges,
         outputs: outputs as u32,
         scalar,

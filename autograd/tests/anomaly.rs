@@ -102,6 +102,10 @@ fn the_first_result_that_is_nan_is_found() {
     assert!(text.contains("`log`"), "{text}");
     let text = message(|| detect_anomaly_with(options, || drop(&x + &leaf(&[1.0, f64::NAN]))));
     assert!(text.contains("input 1 has NaN already"), "{text}");
+    // An operation with several results has a line too.
+    let line = line!() + 1;
+    let text = message(|| detect_anomaly_with(options, || drop(leaf(&[1.0, f64::NAN]).unbind(0))));
+    assert!(text.starts_with(&format!("anomaly: the result of `unbind` (autograd/tests/anomaly.rs:{line}:")), "{text}");
     // Operations of a backward pass are left to the check of gradients.
     let y = x.abs().sqrt() * leaf(&[1.0, 1.0]);
     detect_anomaly_with(options, || y.sum().backward());
