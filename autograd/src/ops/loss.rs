@@ -53,8 +53,8 @@ impl Var {
     /// and the target.
     #[track_caller]
     pub fn cross_entropy_probs(&self, target: &Var, options: &CrossEntropy) -> Var {
-        if self.dtype() != self.tensor().dtype().promote(DType::F32) {
-            // Half precision: computed in single.
+        if matches!(self.dtype(), DType::F16 | DType::BF16) {
+            // Computed in single precision and rounded once.
             return self.to_dtype(DType::F32).cross_entropy_probs(target, options).to_dtype(self.dtype());
         }
         let (factor, shift, dim) = options.smoothing(&self.tensor(), &target.tensor());
