@@ -328,15 +328,14 @@ impl Pass {
             }
         }
         let wanted = |seq: u64| self.wanted.as_ref().is_none_or(|wanted| wanted.needed.contains(&seq));
-        let need: SmallVec<[bool; 8]> = step
-            .edges
-            .iter()
-            .map(|edge| match &edge.target {
+        let mut need: SmallVec<[bool; 8]> = SmallVec::with_capacity(step.edges.len());
+        for edge in &step.edges {
+            need.push(match &edge.target {
                 Origin::Constant(_) => false,
                 Origin::Leaf(leaf) => leaf.requires_grad.get() && wanted(leaf.seq),
                 Origin::Step(step, _) => wanted(step.seq),
-            })
-            .collect();
+            });
+        }
         if !need.contains(&true) {
             return;
         }

@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::rc::Rc;
 
 use smallvec::{SmallVec, smallvec};
-use tensor::{Shape, Tensor};
+use tensor::Tensor;
 
 use crate::anomaly;
 use crate::mode::{CHECK_FORWARD, Place, RECORD, is_grad_enabled, mode, next_seq, place_of};
@@ -349,15 +349,13 @@ fn step(
     scalar: Scalar,
     pullback: Rc<dyn Pullback>,
 ) -> Rc<Step> {
-    let edges: SmallVec<[Edge; 2]> = inputs
-        .iter()
-        .map(|input| {
-            let (value, origin) = (input.tensor(), input.0.origin.borrow());
-            // What needs no gradient now gets none later either: nothing was kept for it.
-            let target = if origin.requires_grad() { origin.clone() } else { Origin::Constant(origin.number().0) };
-            Edge { target, shape: Shape::from(value.dims()), dtype: value.dtype() }
-        })
-        .collect();
+    let mut edges: SmallVec<[Edge; 2]> = SmallVec::with_capacity(inputs.len());
+    for input in inputs {
+        let (value, origin) = (input.tensor(), input.0.origin.borrow());
+        // What needs no gradient now gets none later either: nothing was kept for it.
+        let target = if origin.requires_grad() { origin.clone() } else { Origin::Constant(origin.number().0) };
+        edges.push(Edge { target, shape: value.shape().clone(), dtype: value.dtype() });
+    }
     Rc::new(Step {
         seq: next_seq(),
         name,

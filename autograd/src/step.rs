@@ -128,8 +128,12 @@ impl Drop for Step {
                 garbage.push(Garbage::Origin(target));
             }
         }
-        garbage.extend(self.pullback.get_mut().take().filter(|p| p.holds_values()).map(Garbage::Pullback));
-        garbage.extend(self.watch.get_mut().take().map(Garbage::Watch));
+        if let Some(pullback) = self.pullback.get_mut().take().filter(|p| p.holds_values()) {
+            garbage.push(Garbage::Pullback(pullback));
+        }
+        if let Some(watch) = self.watch.get_mut().take() {
+            garbage.push(Garbage::Watch(watch));
+        }
         if garbage.is_empty() {
             return;
         }

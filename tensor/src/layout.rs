@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::shape::{INLINE, Strides, resolve_dim};
+use crate::shape::{INLINE, Strides, copied, resolve_dim};
 use crate::{Error, Result, Shape};
 
 /// Element `[i0, i1, ..]` lies at `offset + i0 * strides[0] + i1 * strides[1] + ..`, counted in elements.
@@ -19,7 +19,7 @@ pub(crate) struct Layout {
 impl Clone for Layout {
     #[inline]
     fn clone(&self) -> Layout {
-        Layout { shape: self.shape.clone(), strides: Strides::from_slice(&self.strides), offset: self.offset }
+        Layout { shape: self.shape.clone(), strides: copied(&self.strides), offset: self.offset }
     }
 }
 

@@ -8,7 +8,7 @@ use std::alloc;
 use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Every buffer starts at a multiple of this: a cache line, and the widest vector register.
 const ALIGN: usize = 64;
@@ -23,12 +23,21 @@ const POOL_FLOOR: usize = 64 << 20;
 /// From this size on the kernel is asked for huge pages (on Linux): one fault instead of 512.
 const HUGE: usize = 4 << 20;
 
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-static LIVE_BUFFERS: AtomicUsize = AtomicUsize::new(0);
+/// What tensors hold, bytes and buffers in one number, because one atomic addition costs half of two.
+static LIVE: AtomicU64 = AtomicU64::new(0);
 static PEAK_LIVE: AtomicUsize = AtomicUsize::new(0);
 static SYSTEM: AtomicUsize = AtomicUsize::new(0);
 static SYSTEM_ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 static COPIES_ON_WRITE: AtomicUsize = AtomicUsize::new(0);
+
+/// One buffer of `size` bytes in [`LIVE`]: units of 16 bytes in the low 40 bits, buffers above.
+fn live(size: usize) -> u64 {
+    (1 << 40) | (size as u64 / 16)
+}
+
+fn bytes_of(live: u64) -> usize {
+    (live & ((1 << 40) - 1)) as usize * 16
+}
 
 /// A moment's account of tensor memory, from [`stats`]. Sizes are of size classes, so slightly above what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +66,11 @@ pub struct Stats {
 /// drop(t);
 /// ```
 pub fn stats() -> Stats {
-    let live_bytes = LIVE.load(Relaxed);
+    let live = LIVE.load(Relaxed);
+    let live_bytes = bytes_of(live);
     Stats {
         live_bytes,
-        live_buffers: LIVE_BUFFERS.load(Relaxed),
+        live_buffers: (live >> 40) as usize,
         peak_live_bytes: PEAK_LIVE.load(Relaxed).max(live_bytes),
         pooled_bytes: SYSTEM.load(Relaxed).saturating_sub(live_bytes),
         system_allocations: SYSTEM_ALLOCATIONS.load(Relaxed),
@@ -146,7 +156,7 @@ impl Block {
         }
         SYSTEM.fetch_add(size, Relaxed);
         SYSTEM_ALLOCATIONS.fetch_add(1, Relaxed);
-        PEAK_LIVE.fetch_max(LIVE.load(Relaxed) + size, Relaxed);
+        PEAK_LIVE.fetch_max(bytes_of(LIVE.load(Relaxed)) + size, Relaxed);
         Block { base, start, class, size }
     }
 }
@@ -165,6 +175,7 @@ struct FreeLists {
 }
 
 impl FreeLists {
+    #[inline]
     fn pop(&mut self, class: usize) -> Option<Block> {
         self.lists.get_mut(class)?.pop()
     }
@@ -211,19 +222,26 @@ unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// At least `bytes` bytes with unspecified (but initialised) contents.
+    #[inline]
     pub(crate) fn new(bytes: usize) -> Buffer {
         let (class, size) = class_of(bytes);
-        let cached = if size <= THREAD_CACHED {
-            CACHE.try_with(|cache| cache.borrow_mut().0.pop(class)).ok().flatten()
-        } else {
-            None
+        let cached = match size <= THREAD_CACHED {
+            true => CACHE.try_with(|cache| cache.borrow_mut().0.pop(class)).unwrap_or(None),
+            false => None,
         };
-        let block = cached
-            .or_else(|| GLOBAL.lock().unwrap_or_else(|e| e.into_inner()).pop(class))
-            .unwrap_or_else(|| Block::from_system(class, size));
-        LIVE.fetch_add(block.size, Relaxed);
-        LIVE_BUFFERS.fetch_add(1, Relaxed);
+        let block = match cached {
+            Some(block) => block,
+            None => Buffer::from_elsewhere(class, size),
+        };
+        LIVE.fetch_add(live(block.size), Relaxed);
         Buffer { block: Some(block) }
+    }
+
+    /// A block that this thread does not have.
+    #[cold]
+    fn from_elsewhere(class: usize, size: usize) -> Block {
+        let global = GLOBAL.lock().unwrap_or_else(|e| e.into_inner()).pop(class);
+        global.unwrap_or_else(|| Block::from_system(class, size))
     }
 
     /// The first byte; the memory behind it is at least as long as was asked for.
@@ -241,8 +259,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let block = self.block.take().expect("dropped once");
         // The peak is only worth reading when memory shrinks; this catches the moment before.
-        let live = LIVE.fetch_sub(block.size, Relaxed);
-        LIVE_BUFFERS.fetch_sub(1, Relaxed);
+        let live = bytes_of(LIVE.fetch_sub(live(block.size), Relaxed));
         if live > PEAK_LIVE.load(Relaxed) {
             PEAK_LIVE.fetch_max(live, Relaxed);
         }
@@ -259,7 +276,7 @@ impl Drop for Buffer {
         }
         if let Some(block) = block {
             let limit = POOL_FLOOR.max(PEAK_LIVE.load(Relaxed));
-            if SYSTEM.load(Relaxed).saturating_sub(LIVE.load(Relaxed)) <= limit {
+            if SYSTEM.load(Relaxed).saturating_sub(bytes_of(LIVE.load(Relaxed))) <= limit {
                 GLOBAL.lock().unwrap_or_else(|e| e.into_inner()).list(block.class).push(block);
             }
         }

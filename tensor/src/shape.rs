@@ -22,11 +22,20 @@ pub(crate) const INLINE: usize = 5;
 pub struct Shape(SmallVec<[usize; INLINE]>);
 
 impl Clone for Shape {
-    /// A copy of memory; the derived clone would go element by element.
     #[inline]
     fn clone(&self) -> Shape {
-        Shape(SmallVec::from_slice(&self.0))
+        Shape(copied(&self.0))
     }
+}
+
+/// A copy that goes through registers when it is short: no call, and no vector loads of words that were just stored.
+#[inline]
+pub(crate) fn copied<T: Copy + Default>(from: &[T]) -> SmallVec<[T; INLINE]> {
+    if from.len() > INLINE {
+        return SmallVec::from_slice(from);
+    }
+    let at = |i: usize| from.get(i).copied().unwrap_or_default();
+    SmallVec::from_buf_and_len([at(0), at(1), at(2), at(3), at(4)], from.len())
 }
 
 impl Shape {
@@ -49,7 +58,14 @@ impl Shape {
     }
 
     /// The strides of a row-major tensor of this shape, in elements.
+    #[inline]
     pub(crate) fn contiguous_strides(&self) -> Strides {
+        if self.0.len() <= INLINE {
+            // In registers, as in `copied`: dimensions that are not there count as 1.
+            let size = |d: usize| self.0.get(d).map_or(1, |&size| size.max(1) as isize);
+            let (three, two, one) = (size(4), size(4) * size(3), size(4) * size(3) * size(2));
+            return Strides::from_buf_and_len([one * size(1), one, two, three, 1], self.0.len());
+        }
         let mut strides = Strides::from_elem(0, self.0.len());
         let mut stride = 1;
         for d in (0..self.0.len()).rev() {

@@ -12,6 +12,7 @@ pub(crate) struct Storage {
 
 impl Storage {
     /// Room for `len` elements with unspecified contents.
+    #[inline]
     pub(crate) fn new(dtype: DType, len: usize) -> Storage {
         let bytes = len.checked_mul(dtype.size_in_bytes()).expect("a tensor's size fits the address space");
         let buffer = Buffer::new(bytes);

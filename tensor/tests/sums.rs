@@ -11,8 +11,10 @@ fn noise(i: usize) -> f32 {
     ((i as u32).wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 24) as f32
 }
 
-/// The data sets: name and element.
-fn data() -> [(&'static str, fn(usize) -> f32); 3] {
+/// A name, and the element at each index.
+type Data = (&'static str, fn(usize) -> f32);
+
+fn data() -> [Data; 3] {
     [
         // Each addition rounds the same way.
         ("tenths", |_| 0.1),
