@@ -119,3 +119,22 @@ fn the_mean_of_each_window() {
         }
     }
 }
+
+#[test]
+fn adaptive_windows_cover_the_plane() {
+    let x = inputs();
+    assert!(x.adaptive_avg_pool2d(1).allclose(&x.mean_dim([2, 3], true), 1e-12, 1e-12));
+    for output in [[1, 1], [7, 4], [31, 30], [40, 2]] {
+        let (mean, most) = (x.adaptive_avg_pool2d(output), x.adaptive_max_pool2d(output));
+        for oy in 0..output[0] {
+            for ox in 0..output[1] {
+                let part = |n: usize, o: usize, of: usize| (o * n / of, ((o + 1) * n).div_ceil(of));
+                let ((top, bottom), (left, right)) = (part(31, oy, output[0]), part(30, ox, output[1]));
+                let window = x.narrow(2, top, bottom - top).narrow(3, left, right - left);
+                let at = |t: &Tensor| t.select(2, oy as isize).select(2, ox as isize);
+                assert!(at(&mean).allclose(&window.mean_dim([2, 3], false), 1e-12, 1e-12));
+                assert!(at(&most).bit_eq(&window.amax([2, 3], false)));
+            }
+        }
+    }
+}

@@ -113,6 +113,24 @@ pub(crate) fn gather<T: Number>(x: &[T], places: &[i64], [inputs, outputs]: [usi
     });
 }
 
+/// Independent partial sums of a wide window.
+const LANES: usize = 16;
+
+/// The sum of all rows, in lanes: one chain of additions would wait for each of them.
+fn sum_in_lanes<'a, T: Number>(rows: impl Iterator<Item = &'a [T]>) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    for row in rows {
+        let (whole, rest) = row.as_chunks::<LANES>();
+        for x in whole {
+            for l in 0..LANES {
+                lanes[l] = lanes[l].plus(x[l]);
+            }
+        }
+        lanes.iter_mut().zip(rest).for_each(|(lane, &x)| *lane = lane.plus(x));
+    }
+    lanes.into_iter().fold(T::ZERO, T::plus)
+}
+
 /// The mean of each window: its sum over `divisor`, or over the product of its counts.
 pub(crate) fn mean<T: Number>(w: &Windows, divisor: Option<i64>, x: &[T], y: &mut [T]) {
     let (inputs, outputs, together) = (w.inputs(), w.outputs(), w.together());
@@ -120,12 +138,12 @@ pub(crate) fn mean<T: Number>(w: &Windows, divisor: Option<i64>, x: &[T], y: &mu
         for (i, y) in y.chunks_mut(outputs).enumerate() {
             let x = &x[(chunk * together + i) * inputs..][..inputs];
             for (y, (down, across)) in y.iter_mut().zip(w.each()) {
-                let mut sum = T::ZERO;
-                for row in down.start..down.end {
-                    for &x in &x[row * w.size[1]..][across.start..across.end] {
-                        sum = sum.plus(x);
-                    }
-                }
+                let rows = (down.start..down.end).map(|row| &x[row * w.size[1]..][across.start..across.end]);
+                let sum = if across.end - across.start < LANES {
+                    rows.flatten().fold(T::ZERO, |sum, &x| sum.plus(x))
+                } else {
+                    sum_in_lanes(rows)
+                };
                 let divisor = divisor.unwrap_or((down.count * across.count) as i64);
                 *y = match T::DTYPE.is_floating_point() {
                     true if divisor == 0 => sum,

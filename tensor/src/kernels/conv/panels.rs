@@ -80,10 +80,13 @@ pub(super) fn run<T: Gemm>(c: &Correlation, x: &[T], w: &[T], bias: Option<&[T]>
     let most = (DEPTH / taps).max(1);
     let depth = Depth { channels: c.inputs.div_ceil(c.inputs.div_ceil(most)), taps };
     let packed = Packed::new(c, w, depth, kernel.mr);
-    let blocks = Blocks::new(c.batch, &c.axes, COLUMNS, kernel.nr, false);
-    // With few blocks of outputs the channels are shared out too, though each task then gathers the same patches.
+    // Few outputs make smaller blocks, so that there are enough of them.
+    let columns = c.batch * c.axes[0].out * c.axes[1].out * c.groups;
+    let columns = columns.div_ceil(TASKS).clamp(3 * kernel.nr, COLUMNS);
+    let blocks = Blocks::new(c.batch, &c.axes, columns, kernel.nr, false);
+    // With very few the channels are shared out too, though each task then gathers the same patches.
     let tasks = blocks.count() * c.groups;
-    let most = c.outputs.div_ceil(TASKS.div_ceil(tasks)).max(4 * kernel.mr);
+    let most = c.outputs.div_ceil((TASKS / 2).div_ceil(tasks)).max(4 * kernel.mr);
     let rows = piece(c.outputs, most, kernel.mr);
     let parts = c.outputs.div_ceil(rows);
     let work = |task: usize| {
