@@ -229,6 +229,10 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
             let Ok(dims) = dims.try_into() else { return skip("other than two dimensions, which the type excludes") };
             done(a.var(0, "input")?.rot90(a.int_or(1, "k", 1)?, dims))
         }),
+        torch("diagonal", &["diagonal"], |a| {
+            let (offset, dim1, dim2) = (a.int_or(1, "offset", 0)?, a.int_or(2, "dim1", 0)?, a.int_or(3, "dim2", 1)?);
+            done(a.var(0, "input")?.diagonal(offset, dim1, dim2))
+        }),
         torch("unfold", &["unfold"], |a| {
             done(a.var(0, "input")?.unfold(a.int(1, "dimension")?, a.size(2, "size")?, a.size(3, "step")?))
         }),
