@@ -76,6 +76,11 @@ impl DType {
         }
     }
 
+    /// `x` as an element of this dtype holds it.
+    pub(crate) fn held(self, x: f64) -> f64 {
+        dispatch!(all self, T => <T as Element>::from_f64(x).to_f64())
+    }
+
     /// The dtype in which a function like `exp` or `mean` answers: floats keep theirs, the others become f32.
     pub fn to_float(self) -> DType {
         if self.is_floating_point() { self } else { DType::F32 }
@@ -113,7 +118,9 @@ pub trait Element:
     fn to_f64(self) -> f64;
     /// The value as an integer, fractions cut off.
     fn to_i64(self) -> i64;
-    /// The nearest value to `x`, ties to the even one (fractions cut off for integers, `x != 0` for `bool`).
+    /// The nearest value to `x`, ties to the even one; for integers its whole part, for `bool` whether it is not zero.
+    ///
+    /// Beyond their range i64 and i32 take its end and u8 wraps; NaN is 0.
     fn from_f64(x: f64) -> Self;
     /// The value of an integer (wrapped for smaller integers, `x != 0` for `bool`).
     fn from_i64(x: i64) -> Self;
@@ -151,10 +158,19 @@ macro_rules! element {
 }
 element!(f32, F32, |x| x as f32, |x| x as f32, |x| x as f64, |x| x as i64);
 element!(f64, F64, |x| x, |x| x as f64, |x| x, |x| x as i64);
-element!(f16, F16, |x| f16::from_f32(to_odd(x)), |x| Self::from_f64(x as f64), f16::to_f64, |x: f16| x.to_f64() as i64);
-element!(bf16, BF16, |x| bf16::from_f32(to_odd(x)), |x| Self::from_f64(x as f64), bf16::to_f64, |x: bf16| x.to_f64()
+// By the trait's name: the types have methods of the same name, which do not round correctly.
+element!(f16, F16, |x| f16::from_f32(to_odd(x)), |x| <f16 as Element>::from_f64(x as f64), f16::to_f64, |x: f16| x
+    .to_f64()
     as i64);
-element!(i32, I32, |x: f64| x as i64 as i32, |x| x as i32, |x| x as f64, |x| x as i64);
+element!(
+    bf16,
+    BF16,
+    |x| bf16::from_f32(to_odd(x)),
+    |x| <bf16 as Element>::from_f64(sticky(x)),
+    bf16::to_f64,
+    |x: bf16| x.to_f64() as i64
+);
+element!(i32, I32, |x| x as i32, |x| x as i32, |x| x as f64, |x| x as i64);
 element!(i64, I64, |x| x as i64, |x| x, |x| x as f64, |x| x);
 element!(u8, U8, |x: f64| x as i64 as u8, |x| x as u8, |x| x as f64, |x| x as i64);
 element!(bool, Bool, |x| x != 0.0, |x| x != 0, |x| x as u8 as f64, |x| x as i64);
@@ -171,6 +187,14 @@ fn to_odd(x: f64) -> f32 {
     }
     // The bits of floats of one sign are ordered as their magnitudes.
     f32::from_bits(if back.abs() < x.abs() { nearest.to_bits() + 1 } else { nearest.to_bits() - 1 })
+}
+
+/// `x` with the bits that a double does not hold put together in one, so that rounding the double to a bf16 gives what
+/// rounding `x` would. (Integers that large are infinite as f16.)
+#[inline(always)]
+fn sticky(x: i64) -> f64 {
+    let low = x & 0x7ff;
+    if x.unsigned_abs() < 1 << 53 || low == 0 { x as f64 } else { ((x & !0x7ff) | 0x800) as f64 }
 }
 
 /// Arithmetic on the dtypes in which kernels compute, but for `bool`. Integers wrap, as they do in PyTorch.

@@ -6,6 +6,7 @@
 //! broadcast; see the rules at the end.
 
 pub(crate) mod conformance;
+mod halves;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};

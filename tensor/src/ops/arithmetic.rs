@@ -5,6 +5,7 @@ use crate::error::OrPanic;
 use crate::kernels::map::{self, Map};
 use crate::kernels::simd::Simd;
 use crate::kernels::zip::{self, Zip};
+use crate::ops::promotion::kind;
 use crate::shape::broadcast_shapes;
 use crate::{DType, Element, Error, Tensor};
 
@@ -177,6 +178,23 @@ pub(crate) fn scalar_in(op: &str, dtype: DType, scalar: f64) -> f64 {
     scalar
 }
 
+/// A number that elements of `dtype` are to become. Integers take whole numbers in their range, of which u8, as in
+/// PyTorch, has the negative ones too: they wrap. Anything but 0 is true.
+#[track_caller]
+pub(crate) fn fill_value(op: &str, dtype: DType, value: f64) -> f64 {
+    let range = match dtype {
+        DType::U8 => -255.0..=255.0,
+        DType::I32 => i32::MIN as f64..=i32::MAX as f64,
+        DType::I64 => i64::MIN as f64..=i64::MAX as f64,
+        _ => return value,
+    };
+    if value.fract() != 0.0 || !range.contains(&value) {
+        let why = if range.contains(&value) { "a fraction" } else { "out of range" };
+        panic!("{}", Error::dtype(op, format!("scalar {value} does not fit dtype {dtype}: it is {why}")));
+    }
+    value
+}
+
 #[track_caller]
 fn with_scalar<F>(op: &str, f: F, x: &Tensor, scalar: f64, side: Side) -> Tensor
 where
@@ -242,12 +260,30 @@ impl Tensor {
     /// Changes this tensor in the dtype in which kernels compute and converts the result back.
     #[track_caller]
     pub(crate) fn assign(&mut self, change: impl FnOnce(&mut Tensor)) {
-        let mut wide = self.to_dtype(self.dtype().compute());
+        self.assign_in(self.dtype().compute(), change)
+    }
+
+    /// Changes this tensor in `dtype` and converts the result back.
+    #[track_caller]
+    fn assign_in(&mut self, dtype: DType, change: impl FnOnce(&mut Tensor)) {
+        let mut wide = self.to_dtype(dtype);
         change(&mut wide);
         self.copy_(&wide);
     }
 
     // In place -------------------------------------------------------------------------------------------------------
+
+    /// The dtype of an operation with `other`, whose result this tensor must be able to take.
+    #[track_caller]
+    fn in_place_dtype(&self, op: &str, other: &Tensor) -> DType {
+        let (own, common) = (self.dtype(), self.result_type(other));
+        if kind(common) > kind(own) {
+            let what =
+                format!("the result is {common}, which a tensor of {own} cannot hold; convert it with to_dtype first");
+            panic!("{}", Error::dtype(op, what));
+        }
+        common
+    }
 
     /// `self = f(self, other)`, copying first if the memory is shared.
     #[track_caller]
@@ -255,64 +291,60 @@ impl Tensor {
     where
         F: ZipNumbers,
     {
-        self.require_holds(op, other.dtype());
-        if self.dtype().compute() != self.dtype() {
-            return self.assign(|x| x.zip_in_place(op, f, other));
+        let common = self.in_place_dtype(op, other);
+        if common == DType::Bool {
+            if op == "sub_" {
+                panic!("{}", Error::dtype(op, "not defined for bool; use logical_xor"));
+            }
+            // As outside of a tensor's place: + is "or" and * is "and".
+            return self.assign_in(DType::U8, |x| x.zip_in_place(op, f, &other.to_dtype(DType::U8)));
         }
-        let other = other.to_dtype(self.dtype());
+        if common.compute() != self.dtype() {
+            return self.assign_in(common.compute(), |x| x.zip_in_place(op, f, &other.to_dtype(common.compute())));
+        }
+        let other = other.to_dtype(common);
         let other = other.with_layout(other.layout().expand(op, self.shape()).or_panic());
         dispatch!(number self.dtype(), op, T => zip::zip_in_place(f, self.as_slice_mut::<T>(), other.elements::<T>()))
     }
 
-    /// Refuses a result in place that this dtype does not hold: a fraction in integers, a number in bools.
-    #[track_caller]
-    fn require_holds(&self, op: &str, other: DType) {
-        let (own, result) = (self.dtype(), self.dtype().promote(other));
-        let lost =
-            result.is_floating_point() && !own.is_floating_point() || own == DType::Bool && result != DType::Bool;
-        if lost {
-            let what =
-                format!("the result is {result}, which a tensor of {own} cannot hold; convert it with to_dtype first");
-            panic!("{}", Error::dtype(op, what));
-        }
-    }
-
-    /// `self += other`; `other` is broadcast to this shape, and the result keeps this dtype.
+    /// `self += other`, computed in the dtype to which both promote and converted to this one; `other` is broadcast.
     ///
     /// # Panics
-    /// If `other` cannot be stretched to this shape, or this dtype is of a lesser kind than the result (an integer for a
-    /// float, a bool for a number).
+    /// If `other` cannot be stretched to this shape, or this tensor holds integers (bools) and `other` floats (numbers).
     ///
     /// ```
     /// use tensor::Tensor;
-    /// let mut x = Tensor::from([1i64, 2]);
+    /// let mut x = Tensor::from([250u8, 1]);
     /// x.add_(&Tensor::from([10i64]));
-    /// assert_eq!(x.to_vec::<i64>(), [11, 12]);
+    /// assert_eq!(x.to_vec::<u8>(), [4, 11]);
     /// ```
     #[track_caller]
     pub fn add_(&mut self, other: &Tensor) {
-        if self.dtype() == DType::Bool && other.dtype() == DType::Bool {
-            return self.copy_(&Tensor::add(self, other));
-        }
         self.zip_in_place("add_", Add, other)
     }
 
     /// `self -= other`, as [`add_`](Tensor::add_).
+    ///
+    /// # Panics
+    /// As [`add_`](Tensor::add_), and if both hold bools.
     #[track_caller]
     pub fn sub_(&mut self, other: &Tensor) {
         self.zip_in_place("sub_", Sub, other)
     }
 
     /// `self *= other`, as [`add_`](Tensor::add_).
+    ///
+    /// # Panics
+    /// As [`add_`](Tensor::add_).
     #[track_caller]
     pub fn mul_(&mut self, other: &Tensor) {
-        if self.dtype() == DType::Bool && other.dtype() == DType::Bool {
-            return self.copy_(&Tensor::mul(self, other));
-        }
         self.zip_in_place("mul_", Mul, other)
     }
 
     /// `self += scale * other`, in one pass.
+    ///
+    /// # Panics
+    /// As [`add_`](Tensor::add_), if both hold bools, or if the tensors hold integers and `scale` is a fraction.
     #[track_caller]
     pub fn add_scaled_(&mut self, other: &Tensor, scale: f64) {
         #[derive(Clone, Copy)]
@@ -323,18 +355,25 @@ impl Tensor {
                 S::mul_add(self.0, b, a)
             }
         }
-        self.require_holds("add_scaled_", other.dtype());
-        if self.dtype().compute() != self.dtype() {
-            return self.assign(|x| x.add_scaled_(other, scale));
-        }
-        let other = other.to_dtype(self.dtype());
+        let common = self.in_place_dtype("add_scaled_", other);
         let other = other.with_layout(other.layout().expand("add_scaled_", self.shape()).or_panic());
+        if !common.is_floating_point() {
+            let sum = self.add_scaled(&other, scale);
+            return self.copy_(&sum);
+        }
+        if common.compute() != self.dtype() {
+            return self.assign_in(common.compute(), |x| x.add_scaled_(&other.to_dtype(common.compute()), scale));
+        }
+        let other = other.to_dtype(common);
         dispatch!(float self.dtype(), "add_scaled_", T => {
             zip::zip_in_place(AddScaled(T::of(scale)), self.as_slice_mut::<T>(), other.elements::<T>())
         })
     }
 
     /// `self *= scalar`.
+    ///
+    /// # Panics
+    /// For bool, or if the tensor holds integers and the scalar is a fraction.
     #[track_caller]
     pub fn mul_scalar_(&mut self, scalar: f64) {
         let scalar = scalar_in("mul_scalar_", self.dtype(), scalar);
@@ -346,9 +385,12 @@ impl Tensor {
     }
 
     /// Sets every element to `value`.
+    ///
+    /// # Panics
+    /// As [`full`](Tensor::full).
     #[track_caller]
     pub fn fill_(&mut self, value: f64) {
-        let value = scalar_in("fill_", self.dtype(), value);
+        let value = fill_value("fill_", self.dtype(), value);
         // The old elements do not matter: a shared tensor is replaced rather than copied and overwritten.
         if !self.is_sole_owner() {
             *self = Tensor::full(self.shape(), value, self.dtype());

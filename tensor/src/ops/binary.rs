@@ -147,10 +147,20 @@ impl Tensor {
         zip_with::<i64, i64, _>("pow", IntegerPower, &a, &b).to_dtype(dtype)
     }
 
-    /// `base ^ x` in floats, for a number `base`.
+    /// `base ^ x` for a number `base`, in floats; in integers (i64 for bools) if `base` is whole and the tensor holds integers.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// assert_eq!(Tensor::from([3i64, 0]).rpow_scalar(2.0).to_vec::<i64>(), [8, 1]);
+    /// assert_eq!(Tensor::from([3i64, 0]).rpow_scalar(0.5).to_vec::<f32>(), [0.125, 1.0]);
+    /// ```
     #[track_caller]
     pub fn rpow_scalar(&self, base: f64) -> Tensor {
-        Tensor::full((), base, self.dtype().to_float()).pow(self)
+        if !self.dtype().is_floating_point() && base.fract() == 0.0 {
+            let dtype = if self.dtype() == DType::Bool { DType::I64 } else { self.dtype() };
+            return Tensor::scalar(base as i64).pow(self).to_dtype(dtype);
+        }
+        self.to_dtype(self.dtype().to_float()).through_compute(|x| Tensor::full((), base, x.dtype()).pow(x))
     }
 
     /// The greater of `a` and `b`, broadcast; where one of them is NaN, the other.

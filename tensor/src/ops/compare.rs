@@ -51,8 +51,7 @@ macro_rules! comparisons {
             }
             let x = self.to_dtype(comparable(self.dtype()));
             dispatch!(wide x.dtype(), T => {
-                let rounded = <T as Element>::from_f64(scalar).to_f64();
-                let f = F(if T::DTYPE.is_floating_point() { rounded } else { scalar });
+                let f = F(if T::DTYPE.is_floating_point() { self.dtype().held(scalar) } else { scalar });
                 Tensor::build::<bool>(x.shape(), |out| map::map(f, x.elements::<T>(), out))
             })
         }
@@ -126,12 +125,13 @@ impl Tensor {
     /// This tensor with `value` wherever `mask` holds; both are broadcast.
     ///
     /// # Panics
-    /// If `mask` is not bool, the shapes do not broadcast, or the tensor holds integers and the value is a fraction.
+    /// If `mask` is not bool, the shapes do not broadcast, or the tensor holds integers and the value is a fraction or out of
+    /// their range.
     #[track_caller]
     pub fn masked_fill(&self, mask: &Tensor, value: f64) -> Tensor {
         require_bool("masked_fill", "mask", mask);
         broadcast_shapes("masked_fill", self.shape(), mask.shape()).or_panic();
-        Tensor::where_(mask, &self.number("masked_fill", value), self)
+        Tensor::where_(mask, &self.filling("masked_fill", value), self)
     }
 
     /// This tensor with the 0-d `value`, converted to its dtype, wherever `mask` holds; tensor and mask are broadcast.
@@ -244,6 +244,8 @@ mod tests {
     fn a_number_is_rounded_to_a_float_dtype_and_not_to_an_integer() {
         assert_eq!(Tensor::from([0.1f32, 0.2]).eq_scalar(0.1).to_vec::<bool>(), [true, false]);
         assert_eq!(Tensor::from([0.1f32]).gt_scalar(0.1).to_vec::<bool>(), [false]);
+        assert!(Tensor::from([0.1]).to_dtype(DType::BF16).eq_scalar(0.1).all().item::<bool>());
+        assert!(!Tensor::from([f64::INFINITY]).to_dtype(DType::F16).lt_scalar(7e4).any().item::<bool>());
         assert_eq!(Tensor::from([0i64, 1]).lt_scalar(0.5).to_vec::<bool>(), [true, false]);
         assert_eq!(Tensor::from([f64::NAN]).ne_scalar(f64::NAN).to_vec::<bool>(), [true]);
     }

@@ -2,6 +2,7 @@
 
 use crate::dtype::dispatch;
 use crate::error::OrPanic;
+use crate::ops::arithmetic::fill_value;
 use crate::tensor::check_len;
 use crate::{DType, Element, Result, Shape, Tensor};
 
@@ -47,8 +48,15 @@ impl Tensor {
     }
 
     /// Every element is `value`.
+    ///
+    /// # Panics
+    /// If the dtype is an integer one and the value a fraction, or out of its range (u8 takes -1 for 255, and so on).
+    ///
+    /// # Differs
+    /// PyTorch cuts fractions off.
     #[track_caller]
     pub fn full(shape: impl Into<Shape>, value: f64, dtype: DType) -> Tensor {
+        let value = fill_value("full", dtype, value);
         dispatch!(all dtype, T => Tensor::build::<T>(shape, |out| out.fill(T::from_f64(value))))
     }
 
@@ -65,6 +73,10 @@ impl Tensor {
     }
 
     /// Every element is `value`; shape and dtype are this tensor's. For another dtype: `Tensor::full(x.shape(), ..)`.
+    ///
+    /// # Panics
+    /// As [`full`](Tensor::full).
+    #[track_caller]
     pub fn full_like(&self, value: f64) -> Tensor {
         Tensor::full(self.shape(), value, self.dtype())
     }

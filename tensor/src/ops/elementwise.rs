@@ -188,11 +188,14 @@ number_functions! {
     relu: |x| if x < T::ZERO { T::ZERO } else { x };
 }
 
-/// Defines the rounding functions: floats are rounded, integers stay as they are.
+/// Defines the rounding functions: floats are rounded, integers stay as they are, bools are refused.
 macro_rules! rounding_functions {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         impl Tensor {
             $(#[$doc])*
+            ///
+            /// # Panics
+            /// For bool.
             #[track_caller]
             pub fn $name(&self) -> Tensor {
                 #[derive(Clone, Copy)]
@@ -202,6 +205,9 @@ macro_rules! rounding_functions {
                     fn call<S: Simd>(self, x: T) -> T {
                         x.$name()
                     }
+                }
+                if self.dtype() == DType::Bool {
+                    panic!("{}: not defined for bool; convert with to_dtype first", stringify!($name));
                 }
                 if self.dtype().is_floating_point() { self.map_float(stringify!($name), F) } else { self.clone() }
             }
@@ -271,7 +277,12 @@ impl<T: Number> Map<T, T> for Clamp<T> {
 }
 
 impl Tensor {
-    /// `x^exponent`, in floats. Whole exponents from -2 to 3 and 0.5 are computed by multiplication or square root.
+    /// `x^exponent`. Whole exponents from -2 to 3 and 0.5 are computed by multiplication or square root.
+    ///
+    /// Integers stay integers (bools become i64) if the exponent is whole; with a fraction they become f32.
+    ///
+    /// # Panics
+    /// If the tensor holds integers or bools and the exponent is a negative whole number.
     ///
     /// ```
     /// use tensor::Tensor;
@@ -279,17 +290,24 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn powf(&self, exponent: f64) -> Tensor {
-        let x = self.to_dtype(self.dtype().to_float());
-        match exponent {
+        if !self.dtype().is_floating_point() && exponent.fract() == 0.0 {
+            if exponent < 0.0 {
+                let what = format!("integers have no integer powers of {exponent}; convert with to_dtype first");
+                panic!("{}", Error::value("powf", what));
+            }
+            let dtype = if self.dtype() == DType::Bool { DType::I64 } else { self.dtype() };
+            return self.pow(&Tensor::scalar(exponent as i64)).to_dtype(dtype);
+        }
+        self.to_dtype(self.dtype().to_float()).through_compute(|x| match exponent {
             0.0 => x.ones_like(),
-            1.0 => x,
+            1.0 => x.clone(),
             2.0 => x.square(),
-            3.0 => x.square().mul(&x),
+            3.0 => x.square().mul(x),
             0.5 => x.sqrt(),
             -1.0 => x.reciprocal(),
             -2.0 => x.square().reciprocal(),
             _ => x.map_float("powf", Powf(exponent)),
-        }
+        })
     }
 
     /// Elements below `min` become `min`, elements above `max` become `max`; NaN stays NaN, and a bound of NaN
@@ -366,6 +384,7 @@ mod tests {
         assert_eq!(x.clamp(Some(-1.0), Some(1000.0)).to_vec::<u8>(), [0, 7, 255]);
         assert_eq!(x.clamp(Some(5.0), Some(f64::INFINITY)).to_vec::<u8>(), [5, 7, 255]);
         assert_eq!(Tensor::from([7i32]).clamp(Some(1e12), None).to_vec::<i32>(), [i32::MAX]);
+        assert_eq!(Tensor::from([7i32]).clamp(Some(-1e10), Some(1e10)).to_vec::<i32>(), [7]);
         assert!(Tensor::from([f32::NAN]).clamp(Some(0.0), Some(1.0)).isnan().item::<bool>());
         assert!(Tensor::from([0.5]).clamp(None, Some(f64::NAN)).isnan().item::<bool>());
     }

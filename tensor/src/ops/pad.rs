@@ -21,7 +21,8 @@ impl Tensor {
     ///
     /// # Panics
     /// If `pad` has an odd length or more than two numbers for a dimension, cuts away more than there is, or asks a
-    /// border for more than it has (reflect: less than the dimension; circular: at most what is left of it).
+    /// border for more than it has (reflect: less than the dimension; circular: at most what is left of it), or if the
+    /// tensor holds integers and the constant is a fraction or out of their range.
     ///
     /// # Differs
     /// PyTorch pads by reflection, replication and in a circle only the last one to three dimensions of tensors with one
@@ -51,7 +52,7 @@ impl Tensor {
         if shape == inner.dims() {
             return inner;
         }
-        let mut out = Tensor::full(shape, value, self.dtype());
+        let mut out = self.filling("pad", value).expand(shape).copy();
         let place = |x: &Tensor| {
             let at = |x: Tensor, (i, pad): (usize, &[isize])| {
                 let dim = -1 - i as isize;

@@ -3,7 +3,7 @@
 use crate::{DType, Tensor};
 
 /// What a dtype counts: truth values, integers, reals.
-fn kind(dtype: DType) -> u8 {
+pub(crate) fn kind(dtype: DType) -> u8 {
     if dtype.is_floating_point() { 2 } else { (dtype != DType::Bool) as u8 }
 }
 

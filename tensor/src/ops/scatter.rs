@@ -126,10 +126,13 @@ impl Tensor {
         out
     }
 
-    /// [`scatter`](Tensor::scatter) of one number.
+    /// [`scatter`](Tensor::scatter) of one number, converted to this dtype (for integers its whole part, as in PyTorch).
+    ///
+    /// # Panics
+    /// As [`scatter`](Tensor::scatter).
     #[track_caller]
     pub fn scatter_value(&self, dim: isize, ids: &Tensor, value: f64) -> Tensor {
-        self.scatter(dim, ids, &Tensor::full((), value, self.dtype()).expand(ids.shape()))
+        self.scatter(dim, ids, &Tensor::scalar(value).to_dtype(self.dtype()).expand(ids.shape()))
     }
 
     /// The reverse of [`gather`](Tensor::gather): this tensor with `source[i][j]` added at `[ids[i][j]][j]` for `dim` 0,
@@ -319,7 +322,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn index_fill(&self, dim: isize, ids: &Tensor, value: f64) -> Tensor {
-        self.index_fill_tensor(dim, ids, &Tensor::full((), value, self.dtype()))
+        self.index_fill_tensor(dim, ids, &self.filling("index_fill", value))
     }
 
     /// [`index_fill`](Tensor::index_fill) with the value of a scalar tensor.

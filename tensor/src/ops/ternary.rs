@@ -5,7 +5,7 @@ use crate::error::OrPanic;
 use crate::kernels::simd::Simd;
 use crate::kernels::zip::Zip;
 use crate::kernels::zip3::{self, Zip3};
-use crate::ops::arithmetic::{scalar_in, zip_with};
+use crate::ops::arithmetic::{fill_value, scalar_in, zip_with};
 use crate::ops::promotion::result_type;
 use crate::shape::broadcast_shapes;
 use crate::{DType, Element, Tensor};
@@ -63,13 +63,16 @@ impl<T: Number> Zip<T, T> for AddScaled<T> {
 }
 
 impl Tensor {
-    /// `scalar` as a 0-d tensor of this dtype.
-    ///
-    /// # Panics
-    /// If this tensor holds integers and the scalar is a fraction.
+    /// `scalar` as a 0-d operand of this dtype, in which it may wrap.
     #[track_caller]
     pub(crate) fn number(&self, op: &str, scalar: f64) -> Tensor {
-        Tensor::full((), scalar_in(op, self.dtype(), scalar), self.dtype())
+        Tensor::scalar(scalar_in(op, self.dtype(), scalar)).to_dtype(self.dtype())
+    }
+
+    /// `value` as a 0-d tensor of this dtype, for elements that are to become it; see [`full`](Tensor::full).
+    #[track_caller]
+    pub(crate) fn filling(&self, op: &str, value: f64) -> Tensor {
+        Tensor::scalar(fill_value(op, self.dtype(), value)).to_dtype(self.dtype())
     }
 
     /// `a + scale * b`, broadcast: PyTorch's `add` with an `alpha`.
@@ -104,7 +107,7 @@ impl Tensor {
     #[track_caller]
     pub fn lerp(&self, end: &Tensor, weight: f64) -> Tensor {
         let dtype = self.result_type(end);
-        let weight = Tensor::full((), weight, dtype.compute());
+        let weight = Tensor::scalar(weight);
         dispatch!(float dtype.compute(), "lerp", T => zip3_with::<T, _>("lerp", Lerp, [self, end, &weight], dtype))
     }
 

@@ -220,7 +220,7 @@ thread_local! {
 }
 
 /// Runs `f`; a panic becomes its message, and nothing is printed.
-fn quietly<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+pub(crate) fn quietly<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let others = std::panic::take_hook();
