@@ -226,7 +226,7 @@ fn every_position_gets_the_same_bits() {
 /// Reference values of 50 digits, rounded to doubles: `tests/scripts/double_reference.py`.
 #[test]
 fn double_precision_functions() {
-    let text = include_str!("fixtures/double_reference.txt");
+    let text = include_str!("../../tests/fixtures/double_reference.txt");
     let mut worst = std::collections::BTreeMap::<&str, f64>::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<&str> = line.split_whitespace().collect();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Values of the elementary functions at a few hundred doubles, computed with 60 digits and rounded once.
 
-    python tests/scripts/double_reference.py > tensor/tests/fixtures/double_reference.txt
+    python tests/scripts/double_reference.py > tests/fixtures/double_reference.txt
 Each line: function, bits of the argument, bits of the value (hexadecimal).
 Needs: pip install mpmath
 """
