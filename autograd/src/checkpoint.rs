@@ -11,7 +11,7 @@ use std::rc::{Rc, Weak};
 use tensor::{DType, Shape, random};
 
 use crate::mode::{is_grad_enabled, next_seq, rerun};
-use crate::step::{Grads, Need, Pullback, Step};
+use crate::step::{Grads, Need, Pullback, Scalar, Step};
 use crate::var::{Leaf, Origin, Var};
 
 /// `f(inputs)`, keeping only the inputs: a backward pass through it runs `f` again to get what the gradients need.
@@ -87,7 +87,8 @@ where
     for (index, step) in steps.iter().enumerate() {
         let keeps = step.pullback.borrow().as_ref().is_some_and(|pullback| pullback.holds_values());
         if keeps {
-            let old = step.pullback.replace(Some(Rc::new(StandIn { segment: segment.clone(), index })));
+            let scalar = step.pullback.borrow().as_ref().map_or(Scalar::None, |pullback| pullback.scalar());
+            let old = step.pullback.replace(Some(Rc::new(StandIn { segment: segment.clone(), index, scalar })));
             drop(old);
         }
     }
@@ -197,11 +198,16 @@ impl Segment {
 struct StandIn {
     segment: Rc<Segment>,
     index: usize,
+    scalar: Scalar,
 }
 
 impl Pullback for StandIn {
     fn pull(&self, step: &Rc<Step>, dys: &[Option<Var>], need: Need<'_>) -> Grads {
         self.segment.pullback(self.index).pull(step, dys, need)
+    }
+
+    fn scalar(&self) -> Scalar {
+        self.scalar
     }
 
     fn holds_values(&self) -> bool {

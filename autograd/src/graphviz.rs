@@ -21,7 +21,8 @@ impl Var {
     /// `names` gives names to values of any kind, for instance those of a module's `named_parameters()`, and those of the
     /// data: a value with two names shows both, one that is not in the graph is left out. The same graph gives the same
     /// text each time. Nothing of this needs to be done in the forward pass: the graph holds it anyway. What ran without
-    /// recording is not in it, so call this on a value that requires a gradient.
+    /// recording is not in it, so call this on a value that requires a gradient, and
+    /// before a backward pass that frees the graph: with what `2.0 / x` and `x.powf(3.0)` kept, their numbers go.
     ///
     /// ```
     /// use autograd::Var;
@@ -140,10 +141,11 @@ impl Drawing {
             };
             let mut operands: Vec<usize> = Vec::new();
             if let Kind::Result(step) = kind {
+                let scalar = step.pullback.borrow().as_ref().map_or(Scalar::None, |pullback| pullback.scalar());
                 let mut number = |x: f64| node(&mut text, &short(x), None, CONSTANT);
-                operands.extend(if let Scalar::Left(x) = step.scalar { Some(number(x)) } else { None });
+                operands.extend(if let Scalar::Left(x) = scalar { Some(number(x)) } else { None });
                 operands.extend(step.edges.iter().map(|edge| ids[&edge.target.number()]));
-                operands.extend(if let Scalar::Right(x) = step.scalar { Some(number(x)) } else { None });
+                operands.extend(if let Scalar::Right(x) = scalar { Some(number(x)) } else { None });
                 for (name, shape, dtype) in step.watch.borrow().iter().flat_map(|watch| &watch.reads) {
                     operands.push(node(&mut text, &label("constant", shape, *dtype), Some(name), CONSTANT));
                 }

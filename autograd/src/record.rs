@@ -73,7 +73,7 @@ impl Var {
         F: Fn(&Var) -> Var + 'static,
     {
         let Some(place) = recorded(name, &[input], &value) else { return Var::new(value) };
-        push(name, place, value, &[input], Scalar::None, Rc::new(Unary(pullback)))
+        push(name, place, value, &[input], Rc::new(Unary(pullback)))
     }
 
     /// [`Var::record_unary`] of an operation between a value and a number, which then shows in drawings of the graph.
@@ -83,7 +83,7 @@ impl Var {
         F: Fn(&Var) -> Var + 'static,
     {
         let Some(place) = recorded(name, &[input], &value) else { return Var::new(value) };
-        push(name, place, value, &[input], scalar, Rc::new(Unary(pullback)))
+        push(name, place, value, &[input], Rc::new(WithScalar(scalar, Unary(pullback))))
     }
 
     /// This value, with a note that its operation also read `tensor`, which is not in the graph, so that drawings show
@@ -133,7 +133,7 @@ impl Var {
         }
         let inputs = inputs.as_ref();
         let Some(place) = recorded(name, inputs, &value) else { return Var::new(value) };
-        push(name, place, value, inputs, Scalar::None, Rc::new(Plain(pullback)))
+        push(name, place, value, inputs, Rc::new(Plain(pullback)))
     }
 
     /// Records an operation whose pullback needs its own result `y`: `pullback(y, dy, need)`.
@@ -171,7 +171,7 @@ impl Var {
         let inputs = inputs.as_ref();
         let Some(place) = recorded(name, inputs, &value) else { return Var::new(value) };
         let kept = value.clone();
-        push(name, place, value, inputs, Scalar::None, Rc::new(WithOutput(kept, pullback)))
+        push(name, place, value, inputs, Rc::new(WithOutput(kept, pullback)))
     }
 
     /// Records an operation with several results; `pullback` gets one gradient per result, `None` for a result that had
@@ -216,7 +216,7 @@ impl Var {
         let Some(place) = any_recorded(name, inputs, &values) else {
             return values.into_iter().map(Var::new).collect();
         };
-        let step = step(name, place, values.len(), inputs, Scalar::None, Rc::new(Many(pullback)));
+        let step = step(name, place, values.len(), inputs, Rc::new(Many(pullback)));
         values.into_iter().enumerate().map(|(i, value)| output_of(&step, value, i)).collect()
     }
 
@@ -265,8 +265,7 @@ impl Var {
         let Some(place) = any_recorded(name, inputs, &values) else {
             return values.into_iter().map(Var::new).collect();
         };
-        let step =
-            step(name, place, values.len(), inputs, Scalar::None, Rc::new(WithOutputs(values.clone(), pullback)));
+        let step = step(name, place, values.len(), inputs, Rc::new(WithOutputs(values.clone(), pullback)));
         values.into_iter().enumerate().map(|(i, value)| output_of(&step, value, i)).collect()
     }
 
@@ -296,6 +295,21 @@ impl<F: Fn(&Var) -> Var> Pullback for Unary<F> {
     }
     fn holds_values(&self) -> bool {
         needs_drop::<F>()
+    }
+}
+
+/// A [`Unary`] with a number as its other operand.
+struct WithScalar<F>(Scalar, Unary<F>);
+
+impl<F: Fn(&Var) -> Var> Pullback for WithScalar<F> {
+    fn pull(&self, step: &Rc<Step>, dys: &[Option<Var>], need: Need<'_>) -> Grads {
+        self.1.pull(step, dys, need)
+    }
+    fn holds_values(&self) -> bool {
+        self.1.holds_values()
+    }
+    fn scalar(&self) -> Scalar {
+        self.0
     }
 }
 
@@ -330,25 +344,11 @@ fn any_recorded(name: &str, inputs: &[&Var], values: &[Tensor]) -> Option<Place>
     place
 }
 
-fn push(
-    name: &'static str,
-    place: Place,
-    value: Tensor,
-    inputs: &[&Var],
-    scalar: Scalar,
-    pullback: Rc<dyn Pullback>,
-) -> Var {
-    Var::with_origin(value, Origin::Step(step(name, place, 1, inputs, scalar, pullback), 0))
+fn push(name: &'static str, place: Place, value: Tensor, inputs: &[&Var], pullback: Rc<dyn Pullback>) -> Var {
+    Var::with_origin(value, Origin::Step(step(name, place, 1, inputs, pullback), 0))
 }
 
-fn step(
-    name: &'static str,
-    place: Place,
-    outputs: usize,
-    inputs: &[&Var],
-    scalar: Scalar,
-    pullback: Rc<dyn Pullback>,
-) -> Rc<Step> {
+fn step(name: &'static str, place: Place, outputs: usize, inputs: &[&Var], pullback: Rc<dyn Pullback>) -> Rc<Step> {
     let mut edges: SmallVec<[Edge; 2]> = SmallVec::with_capacity(inputs.len());
     for input in inputs {
         let (value, origin) = (input.tensor(), input.0.origin.borrow());
@@ -362,7 +362,6 @@ fn step(
         place,
         edges,
         outputs: outputs as u32,
-        scalar,
         pullback: RefCell::new(Some(pullback)),
         watch: RefCell::new(None),
     })

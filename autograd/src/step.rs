@@ -35,6 +35,11 @@ pub(crate) trait Pullback {
 
     /// False when nothing is captured that a pass could free; such a step may be passed any number of times.
     fn holds_values(&self) -> bool;
+
+    /// The number that is an operand, for drawings. It lives here because a field would make every step larger.
+    fn scalar(&self) -> Scalar {
+        Scalar::None
+    }
 }
 
 /// Where the gradient of one input goes, and what shape and dtype it has there. Never the input's value.
@@ -75,7 +80,6 @@ pub(crate) struct Step {
     pub place: &'static Location<'static>,
     pub edges: SmallVec<[Edge; 2]>,
     pub outputs: u32,
-    pub scalar: Scalar,
     /// Empty once a pass has freed it.
     pub pullback: RefCell<Option<Rc<dyn Pullback>>>,
     pub watch: RefCell<Option<Box<Watch>>>,
