@@ -14,6 +14,7 @@ mod norms;
 mod pool;
 mod products;
 mod reductions;
+mod rest;
 mod shapes;
 
 use provoke::panic_of;
