@@ -32,6 +32,7 @@ mod gradcheck;
 mod graphviz;
 mod hooks;
 mod mode;
+pub mod operations;
 mod ops;
 mod record;
 mod reference;
