@@ -37,6 +37,7 @@ impl Var {
     ///   rankdir=BT
     ///   ordering=in
     ///   nodesep=0.7
+    ///   ranksep=0.65
     ///   node [shape=box fontname="Helvetica" fontsize=11 height=0.4 margin="0.12,0.06"]
     ///   edge [arrowsize=0.6]
     ///   n0 [label="parameter\n[2]" xlabel="w" style=rounded]
@@ -112,9 +113,13 @@ impl Drawing {
     }
 
     fn text(&self) -> String {
-        let mut text = String::from(
-            "digraph {\n  rankdir=BT\n  ordering=in\n  nodesep=0.7\n  node [shape=box fontname=\"Helvetica\" fontsize=11 \
-             height=0.4 margin=\"0.12,0.06\"]\n  edge [arrowsize=0.6]\n",
+        // A name stands to the left of its box: the next box must not come so close that it could belong to that one.
+        let shown = self.names.iter().filter(|(key, _)| self.values.contains_key(key));
+        let longest = shown.map(|(_, names)| names.join(" = ").chars().count()).max().unwrap_or(0);
+        let apart = (15.0 + 8.0 * longest as f64).clamp(70.0, 200.0) / 100.0;
+        let mut text = format!(
+            "digraph {{\n  rankdir=BT\n  ordering=in\n  nodesep={apart}\n  ranksep=0.65\n  node [shape=box \
+             fontname=\"Helvetica\" fontsize=11 height=0.4 margin=\"0.12,0.06\"]\n  edge [arrowsize=0.6]\n"
         );
         let mut ids: HashMap<Key, usize> = HashMap::new();
         let mut count = 0;

@@ -38,7 +38,7 @@ impl Var {
     /// Reading it later dereferences to a [`Var`]; a pullback may do so only while computing the gradient of one of
     /// `inputs`.
     pub fn keep_for(&self, inputs: &[&Var]) -> Kept {
-        if !is_grad_enabled() || !inputs.iter().any(|input| input.requires_grad()) {
+        if !is_recorded(inputs) {
             return Kept(None);
         }
         // The result of an operation never changes, so the same node will do.
@@ -94,6 +94,14 @@ impl Var {
             step.watch.borrow_mut().get_or_insert_with(Default::default).reads.push(read);
         }
         self
+    }
+
+    /// [`Var::reads`] of a tensor that may be missing.
+    pub(crate) fn reads_if(self, name: &'static str, tensor: Option<&Tensor>) -> Var {
+        match tensor {
+            Some(tensor) => self.reads(name, tensor),
+            None => self,
+        }
     }
 
     /// Records an operation: `pullback` maps the gradient of the result to one gradient per input, of which it computes
@@ -284,6 +292,12 @@ impl Var {
             panic!("backward: `{name}` has no derivative; detach() its inputs if none is wanted")
         })
     }
+}
+
+/// Whether an operation of these inputs will ask for a gradient: what only its pullback reads need not be computed
+/// otherwise.
+pub(crate) fn is_recorded(inputs: &[&Var]) -> bool {
+    is_grad_enabled() && inputs.iter().any(|input| input.requires_grad())
 }
 
 /// The pullback of an operation of one input and one result.

@@ -1,7 +1,7 @@
 //! The drawing of a graph: what stands in it, by the conventions of the lecture.
 
 use autograd::{BackwardOptions, Var, checkpoint, no_grad};
-use tensor::{Attention, CrossEntropy, DType, Tensor};
+use tensor::{Attention, CrossEntropy, DType, Reduction, ScatterReduce, Tensor};
 
 fn leaf(shape: &[usize]) -> Var {
     Var::new(Tensor::full(shape, 0.5, DType::F64)).requires_grad_(true)
@@ -182,6 +182,30 @@ fn masks_and_conditions_are_shown_too() {
 }
 
 #[test]
+fn whatever_an_operation_reads_is_shown() {
+    let (x, v, ids) = (leaf(&[3]), leaf(&[]), Tensor::from([1i64, 2]));
+    let w = Tensor::from([1.0, 2.0, 3.0]);
+    let weighted = CrossEntropy { weight: Some(w.clone()), ..Default::default() };
+    let target = Tensor::scalar(1i64);
+    for (op, y, read) in [
+        ("scatter_reduce", x.scatter_reduce(0, &ids, &leaf(&[2]), ScatterReduce::Sum, true), "ids"),
+        ("scatter_reduce", x.scatter_reduce(0, &ids, &leaf(&[2]), ScatterReduce::Amax, true), "ids"),
+        ("take_along_dim", x.take_along_dim(&ids, 0), "ids"),
+        ("index_put", x.index_put(&ids, &v, false), "ids"),
+        ("i", x.i(&ids), "ids"),
+        ("index_fill", x.index_fill_tensor(0, &ids, &v), "ids"),
+        ("embedding", leaf(&[3, 1]).embedding_with(&ids, Some(0), false), "ids"),
+        ("cross_entropy", x.cross_entropy(&target, &weighted), "weight"),
+        ("nll_loss", x.nll_loss(&target, Some(&w), -100, Reduction::Mean), "weight"),
+    ] {
+        let drawing = Drawing::of(&y.to_dot(NONE));
+        let (box_of, inside) = drawing.nodes.last().expect("the result");
+        assert!(inside.starts_with(&format!("label=\"{op}")), "{inside}");
+        assert!(drawing.leading_to(box_of).contains(&drawing.one(&format!("xlabel=\"{read}\""))), "{op}");
+    }
+}
+
+#[test]
 fn a_frozen_parameter_is_a_constant_that_has_its_name() {
     let (w, x) = (leaf(&[2]), leaf(&[2]));
     w.requires_grad_(false);
@@ -244,4 +268,17 @@ fn large_graphs_need_no_stack_and_keep_nothing_alive() {
         assert_eq!((drawing.nodes.len(), drawing.edges.len()), (20_002, 40_000));
     };
     std::thread::Builder::new().stack_size(128 * 1024).spawn(draw).unwrap().join().unwrap();
+}
+
+#[test]
+fn long_names_keep_the_boxes_apart() {
+    let (w, b) = (leaf(&[2, 3]), leaf(&[2]));
+    let y = constant(&[3]).linear(&w, Some(&b));
+    let room = |name: &str| {
+        let text = y.to_dot([(name, &w)]);
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("nodesep=")).unwrap().to_string();
+        line.parse::<f64>().unwrap()
+    };
+    assert_eq!((room("w"), room("β0")), (0.7, 0.7));
+    assert!(room("decoder.weight") == 1.27 && room(&"name".repeat(100)) == 2.0);
 }

@@ -80,6 +80,7 @@ impl Var {
             let places = Tensor::where_(&kept.lt_scalar(0.0), &(&kept + n), &kept).unique(None).values;
             [need.of(0, || dy.index_fill(dim, &kept, 0.0)), need.of(1, || dy.index_select(dim, &places).sum())]
         })
+        .reads("ids", ids)
     }
 
     /// `x` with the elements of `source` at `ids` of all elements in row-major order, or with `accumulate` added there.
@@ -119,8 +120,8 @@ impl Var {
     pub fn index_put(&self, indices: impl Indices, values: &Var, accumulate: bool) -> Var {
         let indices = indices.indices();
         let value = self.tensor().index_put(&indices[..], &values.tensor(), accumulate);
-        let ndim = values.ndim();
-        Var::record("index_put", value, [self, values], move |dy, need| {
+        let (ndim, given) = (values.ndim(), indices.clone());
+        let y = Var::record("index_put", value, [self, values], move |dy, need| {
             let zero = || Var::new(Tensor::zeros((), dy.dtype()));
             // Values may have had more dimensions (of size 1) than what they were put to.
             let padded = |dvalues: Var| (dvalues.ndim()..ndim).fold(dvalues, |dvalues, _| dvalues.unsqueeze(0));
@@ -128,7 +129,8 @@ impl Var {
                 need.of(0, || if accumulate { dy.clone() } else { dy.index_put(&indices[..], &zero(), false) }),
                 need.of(1, || padded(dy.i(&indices[..]))),
             ]
-        })
+        });
+        y.reads_indices(&given)
     }
 
     /// `x` (broadcast with the mask) with the elements of `source`, one after the other, where `mask` holds.

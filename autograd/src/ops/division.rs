@@ -3,6 +3,7 @@
 use tensor::{RoundingMode, Tensor};
 
 use crate::ops::unary::zero;
+use crate::record::is_recorded;
 use crate::var::Var;
 
 impl Var {
@@ -27,6 +28,9 @@ impl Var {
     }
 
     /// `a / b` rounded down: [`Var::div_mode`] with [`RoundingMode::Floor`].
+    ///
+    /// # Gradient
+    /// Zero.
     #[track_caller]
     pub fn floor_divide(&self, other: &Var) -> Var {
         self.div_mode(other, RoundingMode::Floor)
@@ -72,7 +76,7 @@ impl Var {
 /// What a division whose quotient is rounded leaves.
 #[track_caller]
 fn rest(name: &'static str, value: Tensor, [a, b]: [&Var; 2], mode: RoundingMode) -> Var {
-    let quotient = b.requires_grad().then(|| a.tensor().div_mode(&b.tensor(), mode));
+    let quotient = is_recorded(&[b]).then(|| a.tensor().div_mode(&b.tensor(), mode));
     Var::record(name, value, [a, b], move |dy, need| {
         let quotient = || Var::new(quotient.clone().expect("kept for the gradient of the divisor"));
         [need.of(0, || dy.clone()), need.of(1, || dy.neg() * quotient())]

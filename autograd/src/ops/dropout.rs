@@ -29,6 +29,9 @@ impl Var {
     }
 
     /// [`Var::dropout`] drawn from `generator`.
+    ///
+    /// # Gradient
+    /// As [`Var::dropout`].
     #[track_caller]
     pub fn dropout_with(&self, p: f64, generator: &mut Generator) -> Var {
         self.dropped(p, generator.next_key())

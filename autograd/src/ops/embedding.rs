@@ -1,6 +1,6 @@
 //! Rows of a table.
 
-use tensor::Tensor;
+use tensor::{DType, Tensor};
 
 use crate::ops::index::added_at;
 use crate::var::Var;
@@ -35,7 +35,7 @@ impl Var {
     ///
     /// # Gradient
     /// As `embedding`, but the row `padding_idx`, which may count from the end, gets none; and with `scale_grad_by_freq` each
-    /// row's is divided by how often the row was read.
+    /// row's is divided by how often the row was read. Keeps `ids` and a factor for each.
     ///
     /// # Panics
     /// If there is no row `padding_idx`.
@@ -57,11 +57,12 @@ impl Var {
                 panic!("{}", tensor::Error::index("embedding_with", what))
             })
         });
-        // What each gradient of a row read is multiplied by.
-        let mut factors = Tensor::ones([flat.numel()], self.dtype());
+        // What each gradient of a row read is multiplied by. A half could not count to more than a few hundred or thousand.
+        let dtype = self.dtype().promote(DType::F32);
+        let mut factors = Tensor::ones([flat.numel()], dtype);
         if scale_grad_by_freq {
             let ones = factors.clone();
-            let counts = Tensor::zeros([shape[0]], self.dtype()).index_add(0, &flat, &ones);
+            let counts = Tensor::zeros([shape[0]], dtype).index_add(0, &flat, &ones);
             factors = factors / counts.index_select(0, &flat);
         }
         if let Some(padding) = padding {
@@ -73,6 +74,7 @@ impl Var {
             let rows = dy.reshape([flat.numel(), shape[1]]) * Var::new(factors.clone());
             added_at(&rows.masked_fill(&dropped, 0.0), &shape, 0, &flat)
         })
+        .reads("ids", ids)
     }
 }
 

@@ -26,9 +26,18 @@ impl Var {
         if !indices.iter().any(|index| matches!(index, Index::Tensor(_) | Index::Flag(_))) {
             return seen("i", self, Rc::new(move |x| x.i(&indices[..])));
         }
-        let shape = self.shape();
-        Var::record_unary("i", self.tensor().i(&indices[..]), self, move |dy| {
-            Var::new(Tensor::zeros(&shape, dy.dtype())).index_put(&indices[..], dy, true)
+        let (shape, kept) = (self.shape(), indices.clone());
+        let read = Var::record_unary("i", self.tensor().i(&indices[..]), self, move |dy| {
+            Var::new(Tensor::zeros(&shape, dy.dtype())).index_put(&kept[..], dy, true)
+        });
+        read.reads_indices(&indices)
+    }
+
+    /// [`Var::reads`] of those indices that are tensors.
+    pub(crate) fn reads_indices(self, indices: &[Index]) -> Var {
+        indices.iter().fold(self, |y, index| match index {
+            Index::Tensor(ids) => y.reads("ids", ids),
+            _ => y,
         })
     }
 
@@ -62,10 +71,10 @@ impl Var {
     /// indices count from the end. Without `dim`, both are seen as vectors.
     ///
     /// # Gradient
-    /// `dy` added up at `ids`, and summed over what was broadcast.
+    /// `dy` added up at `ids`, and summed over what was broadcast. Keeps `ids`.
     #[track_caller]
     pub fn take_along_dim(&self, ids: &Tensor, dim: impl Into<Option<isize>>) -> Var {
-        let dim = dim.into();
+        let (dim, given) = (dim.into(), ids);
         // Checked by the tensor's method; what follows only finds the same operands again.
         let value = self.tensor().take_along_dim(ids, dim);
         let (shape, dim, ids) = match dim {
@@ -90,6 +99,7 @@ impl Var {
             let dx = Var::new(Tensor::zeros(&shape, dy.dtype())).scatter_add(dim, &ids, dy);
             if flat || dx.numel() == from.numel() { dx.reshape(&from) } else { dx }
         })
+        .reads("ids", given)
     }
 
     /// The elements at `ids` of all elements in row-major order; negative indices count from the end.

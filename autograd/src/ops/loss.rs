@@ -32,14 +32,14 @@ impl Var {
         }
         let (value, saved) = self.tensor().cross_entropy(target, options);
         let x = self.keep();
-        let (kept, options) = (target.clone(), options.clone());
+        let (kept, how) = (target.clone(), options.clone());
         let loss = Var::record("cross_entropy", value, [self], move |dy, need| {
             if is_grad_enabled() {
-                return reference_vjp(|v| reference(&v[0], &kept, &options), &[&x], dy, need);
+                return reference_vjp(|v| reference(&v[0], &kept, &how), &[&x], dy, need);
             }
-            vec![Some(Var::new(Tensor::cross_entropy_backward(&dy.tensor(), &x.tensor(), &kept, &saved, &options)))]
+            vec![Some(Var::new(Tensor::cross_entropy_backward(&dy.tensor(), &x.tensor(), &kept, &saved, &how)))]
         });
-        loss.reads("target", target)
+        loss.reads("target", target).reads_if("weight", options.weight.as_ref())
     }
 
     /// `-sum w q log softmax(x)` over the classes for target probabilities, smoothed to `q` and weighted and reduced as
@@ -89,6 +89,7 @@ impl Var {
         Likelihood { target: target.clone(), weight: weight.cloned(), ignore_index, reduction }
             .forward(self)
             .reads("target", target)
+            .reads_if("weight", weight)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Scatters: elements sent to places that an index tensor names, to stay there, add up or be reduced.
 
-use tensor::{ScatterReduce, Tensor};
+use tensor::{DType, ScatterReduce, Tensor};
 
 use crate::ops::parts::among_zeros;
 use crate::var::Var;
@@ -51,7 +51,7 @@ impl Var {
     /// # Gradient
     /// Of a sum, a product and a mean the usual ones; of a product with one factor zero that factor gets the product of
     /// the others. Of an extremum `dy` shared evenly among all that equal it. The place's own element gets none unless
-    /// `include_self`. Keeps `x`, `source`, `ids` and (for some) `y`.
+    /// `include_self`. Keeps `ids`, and of an extremum and a product also `x`, `source` and `y`.
     #[track_caller]
     pub fn scatter_reduce(
         &self,
@@ -62,40 +62,50 @@ impl Var {
         include_self: bool,
     ) -> Var {
         let value = self.tensor().scatter_reduce(dim, ids, &source.tensor(), reduce, include_self);
+        let (given, ids, shape) = (ids, ids.clone(), source.shape());
         if ids.numel() == 0 {
-            return Var::record_unary("scatter_reduce", value, self, |dy| dy.clone());
+            return Var::record("scatter_reduce", value, [self, source], move |dy, need| {
+                [need.of(0, || dy.clone()), need.of(1, || Var::new(Tensor::zeros(&shape, dy.dtype())))]
+            });
         }
-        let (x, s, ids) = (self.keep_for(&[self, source]), source.keep_for(&[self, source]), ids.clone());
-        Var::record_output("scatter_reduce", value, [self, source], move |y, dy, need| {
+        if let ScatterReduce::Sum | ScatterReduce::Mean = reduce {
+            let y = Var::record("scatter_reduce", value, [self, source], move |dy, need| {
+                let at = Places { dim, ids: &ids, include_self };
+                let each = match reduce {
+                    ScatterReduce::Mean => dy / Var::new(at.arrivals(&dy.tensor())),
+                    _ => dy.clone(),
+                };
+                [need.of(0, || at.own(each.clone())), need.of(1, || gathered(&each, dim, &ids, &shape))]
+            });
+            return y.reads("ids", given);
+        }
+        let (x, s) = (self.keep_for(&[self, source]), source.keep_for(&[self, source]));
+        let y = Var::record_output("scatter_reduce", value, [self, source], move |y, dy, need| {
             let at = Places { dim, ids: &ids, include_self };
-            let shape = s.shape();
-            let own = |dx: Var| if include_self { dx } else { dx.scatter_value(dim, &ids, 0.0) };
             match reduce {
-                ScatterReduce::Sum => [need.of(0, || own(dy.clone())), need.of(1, || gathered(dy, dim, &ids, &shape))],
-                ScatterReduce::Mean => {
-                    let each = dy / Var::new(at.arrivals(&x.tensor()));
-                    [need.of(0, || own(each.clone())), need.of(1, || gathered(&each, dim, &ids, &shape))]
-                }
                 ScatterReduce::Amax | ScatterReduce::Amin => {
+                    // A half could not count many ties.
+                    let counts = dy.dtype().promote(DType::F32);
                     // Who equals the extremum: the element itself, and those that came.
-                    let mut itself = x.tensor().eq(&y.tensor()).to_dtype(dy.dtype());
+                    let mut itself = x.tensor().eq(&y.tensor()).to_dtype(counts);
                     if !include_self {
                         itself = itself.scatter_value(dim, &ids, 0.0);
                     }
                     let came = used(&s.detach(), &ids).value();
-                    let came = came.eq(&y.tensor().gather(dim, &ids)).to_dtype(dy.dtype());
+                    let came = came.eq(&y.tensor().gather(dim, &ids)).to_dtype(counts);
                     let each = dy / Var::new(itself.scatter_add(dim, &ids, &came).clamp(Some(1.0), None));
                     [
                         need.of(0, || &each * &Var::new(itself.clone())),
                         need.of(1, || filled(each.gather(dim, &ids) * Var::new(came.clone()), &shape)),
                     ]
                 }
-                ScatterReduce::Prod => [
-                    need.of(0, || own(dy * at.product_of_others(&x, &s))),
+                _ => [
+                    need.of(0, || at.own(dy * at.product_of_others(&x, &s))),
                     need.of(1, || at.product_gradient(&x, &s, y, dy)),
                 ],
             }
-        })
+        });
+        y.reads("ids", given)
     }
 
     /// `x` with the slices of `source` added at `ids` (1-d) along `dim`; the reverse of [`Var::index_select`].
@@ -140,10 +150,17 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// How many elements meet at each place, at least 1.
-    fn arrivals(&self, x: &Tensor) -> Tensor {
-        let start = if self.include_self { x.ones_like() } else { x.zeros_like() };
-        let ones = Tensor::ones((), x.dtype()).expand(self.ids.shape());
+    /// The gradient of the places' own elements.
+    fn own(&self, dx: Var) -> Var {
+        if self.include_self { dx } else { dx.scatter_value(self.dim, self.ids, 0.0) }
+    }
+
+    /// How many elements meet at each place of `y`, at least 1.
+    fn arrivals(&self, y: &Tensor) -> Tensor {
+        // A half could not count many.
+        let dtype = y.dtype().promote(DType::F32);
+        let start = Tensor::full(y.shape(), self.include_self as u8 as f64, dtype);
+        let ones = Tensor::ones((), dtype).expand(self.ids.shape());
         start.scatter_add(self.dim, self.ids, &ones).clamp(Some(1.0), None)
     }
 
@@ -288,6 +305,14 @@ mod tests {
         let product = |x: &Var| Var::new(Tensor::from([2.0])).scatter_reduce(0, &ids, x, ScatterReduce::Prod, true);
         assert_eq!(gradient_at(&[3.0, 0.0, 5.0], product), [0.0, 30.0, 0.0]);
         assert_eq!(gradient_at(&[3.0, 0.0, 0.0], product), [0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn nothing_sent_is_a_gradient_of_zeros() {
+        let ids = Tensor::zeros([0], DType::I64);
+        let none =
+            |source: &Var| Var::new(Tensor::from([2.0])).scatter_reduce(0, &ids, source, ScatterReduce::Sum, true);
+        assert_eq!(gradient_at(&[3.0], none), [0.0]);
     }
 
     #[test]
