@@ -57,21 +57,29 @@ impl Var {
     /// `a^b`, element by element.
     ///
     /// # Gradient
-    /// `da = dy b a^(b-1)`, zero where `b = 0`; `db = dy y log(a)`, zero where `a = 0` and `b >= 0`. Keeps `a`, `b` and
-    /// `y`.
+    /// `da = dy b a^(b-1)`, zero where `b = 0`; `db = dy y log(a)`, zero where `a = 0` and `b >= 0`. Keeps `a` and `b`, and
+    /// `y` if `b` needs a gradient.
     #[track_caller]
     pub fn pow(&self, exponent: &Var) -> Var {
         let (a, b) = (self.keep_for(&[self, exponent]), exponent.keep_for(&[self, exponent]));
-        Var::record_output("pow", self.tensor().pow(&exponent.tensor()), [self, exponent], move |y, dy, need| {
+        let value = self.tensor().pow(&exponent.tensor());
+        let base = |a: &Var, b: &Var, dy: &Var| {
+            let da = dy * (b * a.pow(&(b - 1.0)));
+            da.masked_fill(&b.tensor().eq_scalar(0.0), 0.0)
+        };
+        if !exponent.requires_grad() {
+            return Var::record("pow", value, [self, exponent], move |dy, need| {
+                [need.of(0, || base(&a, &b, dy)), None]
+            });
+        }
+        Var::record_output("pow", value, [self, exponent], move |y, dy, need| {
             [
-                need.of(0, || {
-                    let da = dy * (&*b * a.pow(&(&*b - 1.0)));
-                    da.masked_fill(&b.tensor().eq_scalar(0.0), 0.0)
-                }),
+                need.of(0, || base(&a, &b, dy)),
                 need.of(1, || {
                     let zero = a.tensor().eq_scalar(0.0).logical_and(&b.tensor().ge_scalar(0.0));
-                    // 0 log 0: the infinite logarithm must not reach the product, nor its own gradient.
-                    let log = a.masked_fill(&a.tensor().eq_scalar(0.0), 1.0).log();
+                    // 0 log 0: the infinite logarithm must not reach the product, nor its own gradient. In the dtype of the
+                    // result, which may be finer than that of the base.
+                    let log = a.to_dtype(y.dtype()).masked_fill(&a.tensor().eq_scalar(0.0), 1.0).log();
                     let log = log.masked_fill(&a.tensor().eq_scalar(0.0), f64::NEG_INFINITY);
                     (dy * (y * log)).masked_fill(&zero, 0.0)
                 }),
@@ -82,33 +90,19 @@ impl Var {
     /// The larger of `a` and `b`, element by element.
     ///
     /// # Gradient
-    /// `dy` to the larger, half to each where they are equal. Keeps `a` and `b`.
+    /// `dy` to the larger, half to each where they are equal; all to both where one is NaN. Keeps `a` and `b`.
     #[track_caller]
     pub fn maximum(&self, other: &Var) -> Var {
-        let (a, b) = (self.keep_for(&[self, other]), other.keep_for(&[self, other]));
-        Var::record("maximum", self.tensor().maximum(&other.tensor()), [self, other], move |dy, need| {
-            let tie = a.tensor().eq(&b.tensor());
-            [
-                need.of(0, || share(dy, &a.tensor().lt(&b.tensor()), &tie)),
-                need.of(1, || share(dy, &b.tensor().lt(&a.tensor()), &tie)),
-            ]
-        })
+        outdone("maximum", self.tensor().maximum(&other.tensor()), [self, other], Tensor::lt)
     }
 
     /// The smaller of `a` and `b`, element by element.
     ///
     /// # Gradient
-    /// `dy` to the smaller, half to each where they are equal. Keeps `a` and `b`.
+    /// `dy` to the smaller, half to each where they are equal; all to both where one is NaN. Keeps `a` and `b`.
     #[track_caller]
     pub fn minimum(&self, other: &Var) -> Var {
-        let (a, b) = (self.keep_for(&[self, other]), other.keep_for(&[self, other]));
-        Var::record("minimum", self.tensor().minimum(&other.tensor()), [self, other], move |dy, need| {
-            let tie = a.tensor().eq(&b.tensor());
-            [
-                need.of(0, || share(dy, &b.tensor().lt(&a.tensor()), &tie)),
-                need.of(1, || share(dy, &a.tensor().lt(&b.tensor()), &tie)),
-            ]
-        })
+        outdone("minimum", self.tensor().minimum(&other.tensor()), [self, other], Tensor::gt)
     }
 
     /// `x + scalar`, in the dtype of `x`.
@@ -173,10 +167,15 @@ impl Var {
     }
 }
 
-/// `dy` of the operand that lost nothing: zero where it lost, half at ties.
-fn share(dy: &Var, lost: &Tensor, tie: &Tensor) -> Var {
-    let half = Var::where_(tie, &(dy * 0.5), dy);
-    half.masked_fill(lost, 0.0)
+/// An operation that gives one of two operands, `loses` saying when an operand is not it.
+#[track_caller]
+fn outdone(name: &'static str, value: Tensor, operands: [&Var; 2], loses: fn(&Tensor, &Tensor) -> Tensor) -> Var {
+    let [a, b] = operands.map(|operand| operand.keep_for(&operands));
+    Var::record(name, value, operands, move |dy, need| {
+        let (a, b) = (a.tensor(), b.tensor());
+        let half = Var::where_(&a.eq(&b), &(dy * 0.5), dy);
+        [need.of(0, || half.masked_fill(&loses(&a, &b), 0.0)), need.of(1, || half.masked_fill(&loses(&b, &a), 0.0))]
+    })
 }
 
 impl Neg for &Var {
@@ -350,6 +349,12 @@ mod tests {
         assert_eq!((da.dtype(), da.shape().to_vec()), (tensor::DType::F32, vec![2, 1]));
         assert_eq!(da.to_vec::<f32>(), [7.0, 7.0]);
         assert_eq!(db.to_vec::<f64>(), [3.0, 3.0]);
+    }
+
+    #[test]
+    fn the_logarithm_of_a_base_is_as_fine_as_the_result() {
+        let base = Var::new(Tensor::from([3i64]));
+        assert_eq!(gradient_at(&[1.5], |b| base.pow(b)), [3f64.powf(1.5) * 3f64.ln()]);
     }
 
     #[test]

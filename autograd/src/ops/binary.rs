@@ -3,6 +3,7 @@
 use tensor::Tensor;
 
 use crate::ops::unary::zero;
+use crate::record::is_recorded;
 use crate::var::Var;
 
 impl Var {
@@ -55,7 +56,7 @@ impl Var {
     #[track_caller]
     pub fn copysign(&self, other: &Var) -> Var {
         let value = self.tensor().copysign(&other.tensor());
-        let signs = self.requires_grad().then(|| {
+        let signs = is_recorded(&[self]).then(|| {
             let a = self.tensor().sign();
             a.mul(&a.ones_like().copysign(&other.tensor()))
         });
@@ -68,11 +69,10 @@ impl Var {
     /// The larger of `a` and `b`; where one of them is NaN, the other.
     ///
     /// # Gradient
-    /// `dy` to the one chosen, to `a` where they are equal. Keeps a mask.
+    /// `dy` to the one chosen, half to each where they are equal; of two NaNs to `a`. Keeps two masks.
     #[track_caller]
     pub fn fmax(&self, other: &Var) -> Var {
-        let left = self.tensor().ge(&other.tensor()).logical_or(&other.tensor().isnan());
-        chosen("fmax", self.tensor().fmax(&other.tensor()), [self, other], left)
+        chosen("fmax", self.tensor().fmax(&other.tensor()), [self, other], Tensor::gt)
     }
 
     /// The smaller of `a` and `b`; where one of them is NaN, the other.
@@ -81,16 +81,25 @@ impl Var {
     /// As [`Var::fmax`].
     #[track_caller]
     pub fn fmin(&self, other: &Var) -> Var {
-        let left = self.tensor().le(&other.tensor()).logical_or(&other.tensor().isnan());
-        chosen("fmin", self.tensor().fmin(&other.tensor()), [self, other], left)
+        chosen("fmin", self.tensor().fmin(&other.tensor()), [self, other], Tensor::lt)
     }
 }
 
-/// An operation that took the left operand where `left` holds and the right one elsewhere.
+/// An operation that took the left operand where `wins` says so or the right one is NaN, and the right one elsewhere.
 #[track_caller]
-fn chosen(name: &'static str, value: Tensor, operands: [&Var; 2], left: Tensor) -> Var {
-    Var::record(name, value, operands, move |dy, need| {
-        [need.of(0, || dy.masked_fill(&left.logical_not(), 0.0)), need.of(1, || dy.masked_fill(&left, 0.0))]
+fn chosen(name: &'static str, value: Tensor, [a, b]: [&Var; 2], wins: fn(&Tensor, &Tensor) -> Tensor) -> Var {
+    let masks = is_recorded(&[a, b]).then(|| {
+        let (a, b) = (a.tensor(), b.tensor());
+        let tie = a.eq(&b);
+        (wins(&a, &b).logical_or(&b.isnan()).logical_or(&tie), tie)
+    });
+    Var::record(name, value, [a, b], move |dy, need| {
+        let (left, tie) = masks.as_ref().expect("kept for the gradients");
+        let shared = Var::where_(tie, &(dy * 0.5), dy);
+        [
+            need.of(0, || shared.masked_fill(&left.logical_not(), 0.0)),
+            need.of(1, || shared.masked_fill(&left.logical_and(&tie.logical_not()), 0.0)),
+        ]
     })
 }
 
@@ -132,9 +141,11 @@ mod tests {
     #[test]
     fn values_at_ties_and_edges() {
         let b = constant(&[1.0, 1.0, f64::NAN]);
-        assert_eq!(gradient_at(&[1.0, 0.0, 1.0], |a| a.fmax(&b)), [1.0, 0.0, 1.0]);
-        assert_eq!(gradient_at(&[1.0, 0.0, 1.0], |a| a.fmin(&b)), [1.0, 1.0, 1.0]);
-        assert_eq!(gradient_at(&[1.0, 0.0, 1.0], |b| constant(&[1.0, 1.0, f64::NAN]).fmax(b)), [0.0, 0.0, 1.0]);
+        assert_eq!(gradient_at(&[1.0, 0.0, 1.0], |a| a.fmax(&b)), [0.5, 0.0, 1.0]);
+        assert_eq!(gradient_at(&[1.0, 0.0, 1.0], |a| a.fmin(&b)), [0.5, 1.0, 1.0]);
+        assert_eq!(gradient_at(&[1.0, 0.0, 1.0], |b| constant(&[1.0, 1.0, f64::NAN]).fmax(b)), [0.5, 0.0, 1.0]);
+        assert_eq!(gradient_at(&[f64::NAN], |a| a.fmax(&constant(&[f64::NAN]))), [1.0]);
+        assert_eq!(gradient_at(&[f64::NAN], |b| constant(&[f64::NAN]).fmax(b)), [0.0]);
         assert_eq!(gradient_at(&[0.0, 2.0, -2.0], |a| a.copysign(&constant(&[-1.0, -1.0, -0.0]))), [0.0, -1.0, 1.0]);
         assert_eq!(gradient_at(&[0.0, 0.0], |a| a.xlogy(&constant(&[0.0, 1.0]))), [0.0, 0.0]);
         assert_eq!(gradient_at(&[f64::INFINITY], |a| a.logaddexp(&constant(&[1.0]))), [1.0]);

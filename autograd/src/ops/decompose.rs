@@ -3,6 +3,7 @@
 use tensor::{QrMode, Tensor, Triangle, Triangular};
 
 use crate::ops::solve::transposed;
+use crate::record::is_recorded;
 use crate::var::Var;
 
 const LOWER: Triangular = Triangular { upper: false, left: true, unitriangular: false };
@@ -47,7 +48,7 @@ impl Var {
     /// 2020; Walter and Lehmann, *Algorithmic differentiation of linear algebra functions*, 2018.
     #[track_caller]
     pub fn qr(&self, mode: QrMode) -> (Var, Var) {
-        if mode == QrMode::R && self.requires_grad() {
+        if mode == QrMode::R && is_recorded(&[self]) {
             let (q, r) = self.qr(QrMode::Reduced);
             return (Var::new(Tensor::zeros([0], q.dtype())), r);
         }
@@ -133,7 +134,7 @@ impl Var {
     /// `dA = U dS V^T`; the second derivative is a number only where the singular values differ. Keeps the factors.
     #[track_caller]
     pub fn svdvals(&self) -> Var {
-        if self.requires_grad() { self.svd(false).1 } else { Var::new(self.tensor().svdvals()) }
+        if is_recorded(&[self]) { self.svd(false).1 } else { Var::new(self.tensor().svdvals()) }
     }
 
     /// The eigenvalues `w` of every symmetric matrix in ascending order, and its eigenvectors `V` as columns.
@@ -174,7 +175,7 @@ impl Var {
     /// and `V`.
     #[track_caller]
     pub fn eigvalsh(&self, triangle: Triangle) -> Var {
-        if self.requires_grad() { self.eigh(triangle).0 } else { Var::new(self.tensor().eigvalsh(triangle)) }
+        if is_recorded(&[self]) { self.eigh(triangle).0 } else { Var::new(self.tensor().eigvalsh(triangle)) }
     }
 }
 

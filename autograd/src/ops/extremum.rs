@@ -1,6 +1,6 @@
 //! Largest and smallest elements.
 
-use tensor::{Dims, Tensor};
+use tensor::{DType, Dims, Tensor};
 
 use crate::ops::reduce::Over;
 use crate::var::Var;
@@ -53,6 +53,9 @@ impl Var {
     }
 
     /// The smallest and the largest element over `dims`: [`Var::amin`] and [`Var::amax`].
+    ///
+    /// # Gradient
+    /// The sum of theirs.
     #[track_caller]
     pub fn aminmax(&self, dims: impl Into<Dims>, keepdim: bool) -> (Var, Var) {
         let dims = dims.into();
@@ -132,7 +135,8 @@ pub(crate) fn share_among_ties(x: &Var, y: &Var, dy: &Var, over: &Over) -> Var {
     if y.isnan().any().item::<bool>() {
         chosen = chosen.logical_or(&x.tensor().isnan().logical_and(&y.isnan()));
     }
-    let chosen = chosen.to_dtype(x.dtype());
+    // A half could not count many ties.
+    let chosen = chosen.to_dtype(x.dtype().promote(DType::F32));
     let ties = chosen.sum_dim(over.dims.clone(), true);
     over.stretch(dy) * Var::new(chosen / ties)
 }

@@ -57,7 +57,8 @@ impl Var {
             if !is_grad_enabled() {
                 return Var::new(Tensor::hardswish_backward(&x.tensor(), &dy.tensor()));
             }
-            let (below, above) = (x.le_scalar(-3.0), x.ge_scalar(3.0));
+            // NaN counts as above, as in the fused pass.
+            let (below, above) = (x.le_scalar(-3.0), x.lt_scalar(3.0).logical_not());
             let slope = &*x / 3.0 + 0.5;
             dy * slope.masked_fill(&below, 0.0).masked_fill(&above, 1.0)
         })

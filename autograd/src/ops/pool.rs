@@ -5,7 +5,7 @@
 
 use tensor::{AvgPool, MaxPool, PerDim, Tensor};
 
-use crate::mode::is_grad_enabled;
+use crate::record::is_recorded;
 use crate::var::Var;
 
 impl Var {
@@ -27,7 +27,7 @@ impl Var {
     /// ```
     #[track_caller]
     pub fn max_pool1d(&self, kernel: impl Into<PerDim>, options: &MaxPool) -> Var {
-        match self.needs_indices() {
+        match is_recorded(&[self]) {
             true => self.max_pool1d_with_indices(kernel, options).0,
             false => Var::new(self.tensor().max_pool1d(kernel, options)),
         }
@@ -50,7 +50,7 @@ impl Var {
     /// ```
     #[track_caller]
     pub fn max_pool2d(&self, kernel: impl Into<PerDim>, options: &MaxPool) -> Var {
-        match self.needs_indices() {
+        match is_recorded(&[self]) {
             true => self.max_pool2d_with_indices(kernel, options).0,
             false => Var::new(self.tensor().max_pool2d(kernel, options)),
         }
@@ -174,7 +174,7 @@ impl Var {
     /// ```
     #[track_caller]
     pub fn adaptive_max_pool1d(&self, output: usize) -> Var {
-        match self.needs_indices() {
+        match is_recorded(&[self]) {
             true => self.adaptive_max_pool1d_with_indices(output).0,
             false => Var::new(self.tensor().adaptive_max_pool1d(output)),
         }
@@ -193,7 +193,7 @@ impl Var {
     /// ```
     #[track_caller]
     pub fn adaptive_max_pool2d(&self, output: impl Into<PerDim>) -> Var {
-        match self.needs_indices() {
+        match is_recorded(&[self]) {
             true => self.adaptive_max_pool2d_with_indices(output).0,
             false => Var::new(self.tensor().adaptive_max_pool2d(output)),
         }
@@ -231,11 +231,6 @@ impl Var {
     #[track_caller]
     pub fn adaptive_max_pool2d_with_indices(&self, output: impl Into<PerDim>) -> (Var, Tensor) {
         largest("adaptive_max_pool2d", self, self.tensor().adaptive_max_pool2d_with_indices(output), 2)
-    }
-
-    /// Whether a gradient will ask where the largest elements were found.
-    fn needs_indices(&self) -> bool {
-        is_grad_enabled() && self.requires_grad()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Variances, medians, counts, and sums that pass over NaN.
 
-use tensor::{Dims, Tensor};
+use tensor::{DType, Dims, Tensor};
 
 use crate::ops::extremum::share_among_ties;
 use crate::ops::reduce::Over;
+use crate::record::is_recorded;
 use crate::var::Var;
 
 impl Var {
@@ -49,12 +50,18 @@ impl Var {
     }
 
     /// The variance (with Bessel's correction) and the mean of all elements, 0-d.
+    ///
+    /// # Gradient
+    /// The sum of those of [`Var::var`] and [`Var::mean`].
     #[track_caller]
     pub fn var_mean(&self) -> (Var, Var) {
         self.var_mean_dim([], 1.0, false)
     }
 
     /// The variance and the mean over `dims`: [`Var::var_dim`] and [`Var::mean_dim`] in one.
+    ///
+    /// # Gradient
+    /// The sum of theirs. Keeps `x`.
     #[track_caller]
     pub fn var_mean_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> (Var, Var) {
         let over = Over::new("var_mean_dim", self, &dims.into(), keepdim);
@@ -64,12 +71,18 @@ impl Var {
     }
 
     /// The standard deviation (with Bessel's correction) and the mean of all elements, 0-d.
+    ///
+    /// # Gradient
+    /// The sum of those of [`Var::std`] and [`Var::mean`].
     #[track_caller]
     pub fn std_mean(&self) -> (Var, Var) {
         self.std_mean_dim([], 1.0, false)
     }
 
     /// The standard deviation and the mean over `dims`: [`Var::std_dim`] and [`Var::mean_dim`] in one.
+    ///
+    /// # Gradient
+    /// The sum of theirs. Keeps `x` and the deviation.
     #[track_caller]
     pub fn std_mean_dim(&self, dims: impl Into<Dims>, correction: f64, keepdim: bool) -> (Var, Var) {
         let over = Over::new("std_mean_dim", self, &dims.into(), keepdim);
@@ -112,8 +125,10 @@ impl Var {
     #[track_caller]
     pub fn nansum(&self, dims: impl Into<Dims>, keepdim: bool) -> Var {
         let over = Over::new("nansum", self, &dims.into(), keepdim);
-        let (value, nan) = (self.tensor().nansum(&over.dims, keepdim), self.tensor().isnan());
-        Var::record_unary("nansum", value, self, move |dy| over.stretch(dy).masked_fill(&nan, 0.0))
+        let (value, nan) = (self.tensor().nansum(&over.dims, keepdim), self.nan_mask());
+        Var::record_unary("nansum", value, self, move |dy| {
+            over.stretch(dy).masked_fill(nan.as_ref().expect("kept for the gradient"), 0.0)
+        })
     }
 
     /// The mean over `dims` of the elements that are not NaN; an empty list means all.
@@ -123,11 +138,18 @@ impl Var {
     #[track_caller]
     pub fn nanmean(&self, dims: impl Into<Dims>, keepdim: bool) -> Var {
         let over = Over::new("nanmean", self, &dims.into(), keepdim);
-        let (value, nan) = (self.tensor().nanmean(&over.dims, keepdim), self.tensor().isnan());
+        let (value, nan) = (self.tensor().nanmean(&over.dims, keepdim), self.nan_mask());
         Var::record_unary("nanmean", value, self, move |dy| {
-            let count = Var::new(nan.logical_not().sum_dim(&over.dims, true).to_dtype(dy.dtype()));
-            (over.stretch(dy) / count).masked_fill(&nan, 0.0)
+            let nan = nan.as_ref().expect("kept for the gradient");
+            // A half could not hold a large count.
+            let count = nan.logical_not().sum_dim(&over.dims, true).to_dtype(dy.dtype().promote(DType::F32));
+            (over.stretch(dy) / Var::new(count)).masked_fill(nan, 0.0)
         })
+    }
+
+    /// Where NaN is, if a gradient will ask.
+    fn nan_mask(&self) -> Option<Tensor> {
+        is_recorded(&[self]).then(|| self.tensor().isnan())
     }
 
     /// The element in the middle of all in order, the lower one of two, 0-d.

@@ -1,5 +1,6 @@
 //! Operations of three operands, and of two with a number: blends, multiply-adds, bounds.
 
+use crate::record::is_recorded;
 use crate::var::Var;
 
 impl Var {
@@ -47,7 +48,7 @@ impl Var {
         let (left, right) = (a.keep_for(&[b]), b.keep_for(&[a]));
         let y = self.tensor().addcmul(&a.tensor(), &b.tensor(), value);
         Var::record("addcmul", y, [self, a, b], move |dy, need| {
-            [need.of(0, || dy.clone()), need.of(1, || dy * (&*right * value)), need.of(2, || dy * (&*left * value))]
+            [need.of(0, || dy.clone()), need.of(1, || dy * value * &*right), need.of(2, || dy * value * &*left)]
         })
     }
 
@@ -62,8 +63,9 @@ impl Var {
         Var::record("addcdiv", y, [self, a, b], move |dy, need| {
             [
                 need.of(0, || dy.clone()),
-                need.of(1, || dy * (value / &*right)),
-                need.of(2, || dy * (&*left * -value / (&*right * &*right))),
+                need.of(1, || dy * value / &*right),
+                // Not over the square, which overflows sooner.
+                need.of(2, || dy * -value * (&*left / &*right / &*right)),
             ]
         })
     }
@@ -72,49 +74,56 @@ impl Var {
     ///
     /// # Gradient
     /// `dy` to `x` inside and at the limits; outside to the limit that was put in its place, which is `max` where the
-    /// limits are crossed. Keeps the three values.
+    /// limits are crossed. Keeps masks.
+    ///
+    /// # Differs
+    /// At a limit PyTorch 2.15 gives half to each; earlier versions give all to `x`, as here.
     #[track_caller]
     pub fn clamp_tensor(&self, min: Option<&Var>, max: Option<&Var>) -> Var {
         let tensors = (min.map(Var::value), max.map(Var::value));
         let value = self.tensor().clamp_tensor(tensors.0.as_ref(), tensors.1.as_ref());
-        let inputs: Vec<&Var> = [Some(self), min, max].into_iter().flatten().collect();
-        let x = self.value();
-        let below = tensors.0.as_ref().map(|min| x.lt(min));
-        let above = tensors.1.as_ref().map(|max| x.gt(max));
-        let crossed = match &tensors {
-            (Some(min), Some(max)) => Some(max.lt(min)),
-            _ => None,
+        let (min, max) = match (min, max) {
+            (Some(min), Some(max)) => (min, max),
+            (Some(limit), None) | (None, Some(limit)) => {
+                let (x, bound) = (self.tensor(), limit.tensor());
+                let outside =
+                    is_recorded(&[self, limit]).then(|| if min.is_some() { x.lt(&bound) } else { x.gt(&bound) });
+                return Var::record("clamp_tensor", value, [self, limit], move |dy, need| {
+                    let outside = outside.as_ref().expect("kept for the gradients");
+                    let dlimit = || dy.masked_fill(&outside.logical_not(), 0.0);
+                    [need.of(0, || dy.masked_fill(outside, 0.0)), need.of(1, dlimit)]
+                });
+            }
+            (None, None) => return Var::record_unary("clamp_tensor", value, self, |dy| dy.clone()),
         };
-        Var::record("clamp_tensor", value, inputs, move |dy, need| {
-            let mut grads = vec![
-                need.of(0, || below.iter().chain(&above).fold(dy.clone(), |dx, outside| dx.masked_fill(outside, 0.0))),
-            ];
-            if let Some(below) = &below {
-                grads.push(need.of(1, || {
-                    let kept = match &crossed {
-                        Some(crossed) => below.logical_and(&crossed.logical_not()),
-                        None => below.clone(),
-                    };
-                    dy.masked_fill(&kept.logical_not(), 0.0)
-                }));
-            }
-            if let Some(above) = &above {
-                grads.push(need.of(grads.len(), || {
-                    let kept = crossed.as_ref().map_or(above.clone(), |crossed| above.logical_or(crossed));
-                    dy.masked_fill(&kept.logical_not(), 0.0)
-                }));
-            }
-            grads
+        let masks = is_recorded(&[self, min, max]).then(|| {
+            let (x, min, max) = (self.tensor(), min.tensor(), max.tensor());
+            (x.lt(&min), x.gt(&max), max.lt(&min))
+        });
+        Var::record("clamp_tensor", value, [self, min, max], move |dy, need| {
+            let (below, above, crossed) = masks.as_ref().expect("kept for the gradients");
+            let only = |mask: tensor::Tensor| dy.masked_fill(&mask.logical_not(), 0.0);
+            [
+                need.of(0, || dy.masked_fill(&below.logical_or(above), 0.0)),
+                need.of(1, || only(below.logical_and(&crossed.logical_not()))),
+                need.of(2, || only(above.logical_or(crossed))),
+            ]
         })
     }
 
     /// Elements below `min` become `min`: [`Var::clamp`] without an upper limit.
+    ///
+    /// # Gradient
+    /// As [`Var::clamp`].
     #[track_caller]
     pub fn clamp_min(&self, min: f64) -> Var {
         self.clamp(Some(min), None)
     }
 
     /// Elements above `max` become `max`: [`Var::clamp`] without a lower limit.
+    ///
+    /// # Gradient
+    /// As [`Var::clamp`].
     #[track_caller]
     pub fn clamp_max(&self, max: f64) -> Var {
         self.clamp(None, Some(max))

@@ -50,10 +50,12 @@ impl Var {
     pub fn atan2(&self, other: &Var) -> Var {
         let (a, b) = (self.keep_for(&[self, other]), other.keep_for(&[self, other]));
         Var::record("atan2", self.tensor().atan2(&other.tensor()), [self, other], move |dy, need| {
+            // In the dtype of the result: small integers have no room for their squares.
+            let (a, b) = (a.to_dtype(dy.dtype()), b.to_dtype(dy.dtype()));
             let square = a.square() + b.square();
             let origin = square.tensor().eq_scalar(0.0);
             let scale = dy / square.masked_fill(&origin, 1.0);
-            [need.of(0, || &scale * &*b), need.of(1, || scale.neg() * &*a)]
+            [need.of(0, || &scale * &b), need.of(1, || scale.neg() * &a)]
         })
     }
 
@@ -166,5 +168,11 @@ mod tests {
         assert_eq!(gradient_at(&[1.0, -1.0], Var::asin), [f64::INFINITY; 2]);
         assert_eq!(gradient_at(&[1.0], Var::acosh), [f64::INFINITY]);
         assert_eq!(gradient_at(&[0.0], |x| x.atan2(x)), [0.0]);
+    }
+
+    #[test]
+    fn small_integers_do_not_overflow_in_the_gradient() {
+        let height = Var::new(tensor::Tensor::from([200u8]));
+        assert!((gradient_at(&[1.0], |x| height.atan2(x))[0] + 200.0 / 40001.0).abs() < 1e-15);
     }
 }

@@ -220,14 +220,17 @@ impl Var {
     /// `x` limited to `min ..= max`; `None` is no limit.
     ///
     /// # Gradient
-    /// `dx = dy` inside and at the limits, 0 outside. Keeps `x`.
+    /// `dx = dy` inside and at the limits, 0 outside, and also where `x` or a limit is NaN. Keeps `x`.
+    ///
+    /// # Differs
+    /// PyTorch 2.15 gives 0 at the limits too; earlier versions pass `dy` on, as here.
     #[track_caller]
     pub fn clamp(&self, min: Option<f64>, max: Option<f64>) -> Var {
         let x = self.keep();
         Var::record_unary("clamp", self.tensor().clamp(min, max), self, move |dy| {
-            let below = min.map(|min| x.tensor().lt_scalar(min));
-            let above = max.map(|max| x.tensor().gt_scalar(max));
-            below.iter().chain(&above).fold(dy.clone(), |dx, outside| dx.masked_fill(outside, 0.0))
+            let inside = [min.map(|min| x.tensor().ge_scalar(min)), max.map(|max| x.tensor().le_scalar(max))];
+            let inside = inside.into_iter().flatten().reduce(|a, b| a.logical_and(&b));
+            inside.map_or_else(|| dy.clone(), |inside| dy.masked_fill(&inside.logical_not(), 0.0))
         })
     }
 
@@ -317,6 +320,10 @@ mod tests {
         assert_eq!(gradient_at(&[0.0, 1.5], Var::sign), [0.0, 0.0]);
         assert_eq!(gradient_at(&[1.0, 1.5], Var::floor), [0.0, 0.0]);
         assert_eq!(gradient_at(&[-1.0, 0.0, 2.0, 3.0], |x| x.clamp(Some(-1.0), Some(2.0))), [1.0, 1.0, 1.0, 0.0]);
+        assert_eq!(gradient_at(&[f64::NAN, 1.0], |x| x.clamp(Some(0.0), None)), [0.0, 1.0]);
+        assert_eq!(gradient_at(&[0.5], |x| x.clamp(Some(f64::NAN), Some(1.0))), [0.0]);
+        assert_eq!(gradient_at(&[0.5], |x| x.clamp(None, Some(f64::NAN))), [0.0]);
+        assert_eq!(gradient_at(&[f64::NAN], |x| x.clamp(None, None)), [1.0]);
         assert_eq!(gradient_at(&[0.0], |x| x.powf(0.0)), [0.0]);
         assert_eq!(gradient_at(&[0.0], |x| x.powf(2.0)), [0.0]);
         assert_eq!(gradient_at(&[0.0], Var::sqrt), [f64::INFINITY]);

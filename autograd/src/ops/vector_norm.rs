@@ -1,6 +1,6 @@
 //! Norms of vectors.
 
-use tensor::{Dims, Tensor};
+use tensor::{DType, Dims, Tensor};
 
 use crate::ops::reduce::Over;
 use crate::var::Var;
@@ -19,7 +19,7 @@ impl Var {
     ///
     /// # Gradient
     /// `dx = dy sign(x) (|x| / y)^(ord-1)`, zero where `x` or `y` is 0. An infinite `ord` shares `dy` evenly among the
-    /// elements of that size; one of 0 has none. Keeps `x` and, unless `ord` is 1, `y`.
+    /// elements of that size; one of 0 has none. Keeps `x` and, unless `ord` is 1, `y`; nothing for an `ord` of 0.
     ///
     /// ```
     /// use autograd::Var;
@@ -46,7 +46,7 @@ impl Var {
             if ord.is_infinite() {
                 let nan = x.tensor().isnan().logical_and(&y.tensor().isnan());
                 let chosen = x.tensor().abs().eq(&y.tensor()).logical_or(&nan);
-                let ties = chosen.sum_dim(&over.dims, true).to_dtype(x.dtype());
+                let ties = chosen.sum_dim(&over.dims, true).to_dtype(x.dtype().promote(DType::F32));
                 let signs = x.tensor().sign().masked_fill(&chosen.logical_not(), 0.0);
                 return [Some((dy / Var::new(ties)) * Var::new(signs))];
             }

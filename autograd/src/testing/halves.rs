@@ -1,6 +1,6 @@
 //! Every operation on leaves of f16 and bf16: the results and the gradients are halves, near those of f32 leaves.
 
-use tensor::{DType, Tensor};
+use tensor::{DType, ScatterReduce, Tensor};
 
 use super::conformance::quietly;
 use super::{Sample, trial_inputs};
@@ -22,6 +22,38 @@ fn near(got: &Tensor, expected: &Tensor, tolerance: f64) -> bool {
     let (got, expected) = (got.to_dtype(DType::F64), expected.to_dtype(DType::F64));
     let largest = if expected.numel() == 0 { 1.0 } else { expected.abs().max().item::<f64>().max(1.0) };
     got.shape() == expected.shape() && got.isclose(&expected, tolerance, tolerance * largest, true).all().item()
+}
+
+/// The first element of the gradient of `f` at `n` zeros of a half.
+fn first_gradient(n: usize, dtype: DType, f: impl Fn(&Var) -> Var) -> f64 {
+    let x = Var::new(Tensor::zeros([n], dtype)).requires_grad_(true);
+    f(&x).sum().backward();
+    x.grad().expect("a leaf's gradient").value().narrow(0, 0, 1).to_dtype(DType::F64).to_vec::<f64>()[0]
+}
+
+/// Gradients that divide by a count that a half cannot hold: f16 ends at 65504, and bf16 stays at 256 when 1 is added.
+#[test]
+fn counts_are_not_halves() {
+    let n = 70_000;
+    for dtype in [DType::F16, DType::BF16] {
+        let near = |got: f64, expected: f64, what: &str| {
+            assert!((got / expected - 1.0).abs() < 0.01, "{what} of {dtype}: {got} instead of {expected}");
+        };
+        near(first_gradient(n, dtype, Var::max), 1.0 / n as f64, "max");
+        near(first_gradient(n, dtype, |x| x.amin([], false)), 1.0 / n as f64, "amin");
+        near(first_gradient(n, dtype, |x| x.nanmean([], false)), 1.0 / n as f64, "nanmean");
+        let ones = |x: &Var| (x + 1.0).vector_norm(f64::INFINITY, [], false);
+        near(first_gradient(n, dtype, ones), 1.0 / n as f64, "vector_norm");
+        let (ids, place) = (Tensor::zeros([n], DType::I64), Var::new(Tensor::zeros([1], dtype)));
+        for reduce in [ScatterReduce::Mean, ScatterReduce::Amax] {
+            let sent = |x: &Var| place.scatter_reduce(0, &ids, x, reduce, false);
+            near(first_gradient(n, dtype, sent), 1.0 / n as f64, "scatter_reduce");
+        }
+        let rows = |x: &Var| x.unsqueeze(1).embedding_with(&Tensor::zeros([1000], DType::I64), None, true);
+        near(first_gradient(2, dtype, rows), 1.0, "embedding_with");
+        let read = |x: &Var| x.index_select(0, &Tensor::zeros([1000], DType::I64));
+        near(first_gradient(2, dtype, read), 1000.0, "index_select");
+    }
 }
 
 #[test]

@@ -574,6 +574,80 @@ fn every_operation_is_sampled() {
     assert!(methods > 80, "only {methods} methods were found; does the search still see them?");
 }
 
+/// The gradients at NaN of functions that are made of pieces, which are PyTorch's, recorded or not.
+#[test]
+fn pieces_at_nan() {
+    let nan = f64::NAN;
+    let at_nan: [(&str, fn(&Var) -> Var, f64); 17] = [
+        ("relu", Var::relu, 1.0),
+        ("leaky_relu", |x| x.leaky_relu(0.5), 0.5),
+        ("relu6", Var::relu6, 1.0),
+        ("hardtanh", |x| x.hardtanh(-1.0, 1.0), 1.0),
+        ("hardsigmoid", Var::hardsigmoid, 0.0),
+        ("hardswish", Var::hardswish, 1.0),
+        ("softshrink", |x| x.softshrink(0.5), 1.0),
+        ("hardshrink", |x| x.hardshrink(0.5), 1.0),
+        ("threshold", |x| x.threshold(0.5, 7.0), 1.0),
+        ("elu", |x| x.elu(1.0), 1.0),
+        ("celu", |x| x.celu(1.0), 1.0),
+        ("selu", Var::selu, tensor::SELU.0),
+        ("softplus", |x| x.softplus(1.0, 20.0), nan),
+        ("logsigmoid", Var::logsigmoid, nan),
+        ("mish", Var::mish, nan),
+        ("softsign", Var::softsign, nan),
+        ("nan_to_num", |x| x.nan_to_num(0.0, None, None), 0.0),
+    ];
+    for (name, f, expected) in at_nan {
+        for create_graph in [false, true] {
+            let x = Var::new(Tensor::from([nan])).requires_grad_(true);
+            let options = crate::GradOptions { create_graph, ..Default::default() };
+            let dx = crate::grad(&[&f(&x)], &[&x], options)[0].clone().expect("a gradient").item::<f64>();
+            assert!(dx == expected || dx.is_nan() && expected.is_nan(), "{name}, recorded {create_graph}: {dx}");
+        }
+    }
+}
+
+/// Every method in `ops/` that gives a `Var`, or several, says what its gradient is.
+#[test]
+fn every_gradient_is_documented() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ops");
+    let (mut silent, mut found) = (Vec::new(), 0);
+    for entry in std::fs::read_dir(folder).expect("the folder of operations") {
+        let path = entry.expect("an entry").path();
+        let source = std::fs::read_to_string(&path).expect("a source file");
+        let operations = source.split("#[cfg(test)]").next().expect("what comes before the tests");
+        // The documentation since the last line of code, and a signature that may go over several lines.
+        let (mut docs, mut signature) = (String::new(), String::new());
+        for line in operations.lines().map(str::trim) {
+            // What a macro defines: `mse_loss(): PairLoss::Mse;`.
+            let defined = !docs.is_empty() && line.contains("): ") && line.ends_with(';') && !line.starts_with("///");
+            match line.strip_prefix("///") {
+                Some(doc) => docs.push_str(doc),
+                None if line.starts_with("pub fn ") || !signature.is_empty() => signature.push_str(line),
+                None if line.starts_with("#[") => {}
+                None if defined => signature = format!("pub fn {line} -> Var {{"),
+                None => docs.clear(),
+            }
+            if !signature.contains('{') {
+                continue;
+            }
+            let name = signature["pub fn ".len()..].split(['(', '<']).next().expect("a name");
+            let gives = signature.split_once("-> ").is_some_and(|(_, result)| result.contains("Var"));
+            // What stands in a macro has its name and documentation where the macro is used.
+            if gives && !HELPERS.contains(&name) && !name.starts_with('$') {
+                found += 1;
+                if !docs.contains("# Gradient") {
+                    silent.push(format!("{}: {name}", path.display()));
+                }
+            }
+            docs.clear();
+            signature.clear();
+        }
+    }
+    assert!(silent.is_empty(), "no word about the gradient: {silent:#?}");
+    assert!(found > 250, "only {found} methods were found; does the search still see them?");
+}
+
 /// Methods of helper types in `ops/` that are no operations.
 const HELPERS: [&str; 3] = ["new", "count", "stretch"];
 
