@@ -578,7 +578,8 @@ fn every_operation_is_sampled() {
 #[test]
 fn pieces_at_nan() {
     let nan = f64::NAN;
-    let at_nan: [(&str, fn(&Var) -> Var, f64); 17] = [
+    type Case = (&'static str, fn(&Var) -> Var, f64);
+    let at_nan: [Case; 17] = [
         ("relu", Var::relu, 1.0),
         ("leaky_relu", |x| x.leaky_relu(0.5), 0.5),
         ("relu6", Var::relu6, 1.0),
