@@ -91,7 +91,9 @@ pub fn jvp<R: Into<Vec<Var>>>(
         })
         .collect();
     let pulled = call.gradients(&outputs, &inputs, &w, true);
-    let products = call.gradients(&pulled, &w, &v, options.create_graph);
+    // What is missing here is no input of the caller's.
+    let independent = |i: usize| format!("output {i} does not depend on the inputs");
+    let products = call.gradients_or(&pulled, &w, &v, options.create_graph, independent);
     (call.finish(outputs), call.finish(products))
 }
 
@@ -276,6 +278,20 @@ impl Call {
     /// The gradients of the inputs; zeros where there are none, unless that is refused.
     #[track_caller]
     fn gradients(&self, outputs: &[Var], inputs: &[Var], seeds: &[Var], create_graph: bool) -> Vec<Var> {
+        let independent = |i: usize| format!("what is differentiated does not depend on input {i}");
+        self.gradients_or(outputs, inputs, seeds, create_graph, independent)
+    }
+
+    /// [`Call::gradients`] with the words for one that is missing.
+    #[track_caller]
+    fn gradients_or(
+        &self,
+        outputs: &[Var],
+        inputs: &[Var],
+        seeds: &[Var],
+        create_graph: bool,
+        independent: impl Fn(usize) -> String,
+    ) -> Vec<Var> {
         let (part, seeds): (Vec<&Var>, Vec<Var>) = outputs
             .iter()
             .zip(seeds)
@@ -303,7 +319,7 @@ impl Call {
             let found = if input.requires_grad() { grads.next().flatten() } else { None };
             found.unwrap_or_else(|| {
                 let name = self.name;
-                assert!(!self.options.strict, "{name}: what is differentiated does not depend on input {i} (strict)");
+                assert!(!self.options.strict, "{name}: {} (strict)", independent(i));
                 Var::new(Tensor::zeros_like(&input.tensor()))
             })
         };

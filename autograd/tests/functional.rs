@@ -216,3 +216,13 @@ fn every_refusal() {
         assert!(got.contains(expected), "{got}");
     }
 }
+
+#[test]
+fn a_strict_product_names_the_output_that_is_constant() {
+    let x = vector(&[1.0, 2.0]);
+    let f = |x: &[Var]| vec![x[0].sum(), Var::scalar(1.0)];
+    let text = message(|| drop(jvp(f, from_ref(&x), Some(from_ref(&x)), STRICT)));
+    assert!(text.contains("jvp: output 1 does not depend on the inputs (strict)"), "{text}");
+    let (_, products) = jvp(f, from_ref(&x), Some(from_ref(&x)), Default::default());
+    assert_eq!((products[0].item::<f64>(), products[1].item::<f64>()), (3.0, 0.0));
+}
