@@ -1,7 +1,7 @@
 //! Losses that compare an input with a target element by element. The target is a value like any other: it gets its
 //! gradient too.
 
-use tensor::{PairLoss, Reduction, Tensor};
+use tensor::{PairLoss, Reduction, Tensor, broadcast_shapes};
 
 use crate::mode::is_grad_enabled;
 use crate::ops::loss::reduced;
@@ -132,6 +132,17 @@ impl Var {
                         let spread = ((&*x * -1.0 + 1.0) * &*x).clamp(Some(1e-12), None);
                         let dx = need.of(0, || &dy * (&*x - &*t) / spread);
                         vec![dx, need.of(1, || &dy * (x.neg().log1p() - x.log()))]
+                    }
+                    // That of the reference is 0 / 0 for a probability of 0.
+                    PairLoss::KlDiv => {
+                        let shape = broadcast_shapes("kl_div", &x.shape(), &t.shape()).expect("checked before");
+                        let parts = match reduction {
+                            Reduction::Mean => shape.numel() as f64,
+                            Reduction::BatchMean => rows,
+                            _ => 1.0,
+                        };
+                        let dy = (dy / parts).expand(&shape);
+                        vec![need.of(0, || dy.neg() * &*t), need.of(1, || &dy * (t.log() + 1.0 - &*x))]
                     }
                     _ => reference_vjp(|v| reference(&v[0], &v[1], loss, reduction, rows), &[&x, &t], dy, need),
                 };
@@ -281,6 +292,22 @@ mod tests {
         assert_eq!(gradient_at(&[0.0, 1.0, -1.0], smooth), [0.0, 1.0, -1.0]);
         let huber = |x: &Var| x.huber_loss(&zeros(2), Reduction::None, 0.5);
         assert_eq!(gradient_at(&[0.5, -2.0], huber), [0.5, -0.5]);
+    }
+
+    #[test]
+    fn an_impossible_class_has_the_same_divergence_when_recorded() {
+        for (reduction, parts) in [(Reduction::Sum, 1.0), (Reduction::Mean, 6.0), (Reduction::BatchMean, 2.0)] {
+            for create_graph in [false, true] {
+                let x = Var::new(Tensor::from([[-1.0, -2.0, -3.0], [0.0, 0.0, 0.0]])).requires_grad_(true);
+                let t = Var::new(Tensor::from([0.5, 0.0, 0.25])).requires_grad_(true);
+                let options = crate::GradOptions { create_graph, ..Default::default() };
+                let grads = crate::grad(&[&x.kl_div(&t, reduction, false)], &[&x, &t], options);
+                let [dx, dt] = [0, 1].map(|i| grads[i].clone().expect("a gradient").to_vec::<f64>());
+                let expected = [-0.5, 0.0, -0.25, -0.5, 0.0, -0.25].map(|d| d / parts);
+                assert!(dx.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-15), "{dx:?}");
+                assert!(dt[1] == f64::NEG_INFINITY && dt[0].is_finite() && dt[2].is_finite(), "{dt:?}");
+            }
+        }
     }
 
     #[test]
