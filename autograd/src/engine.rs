@@ -18,7 +18,9 @@ pub struct BackwardOptions {
     pub gradient: Option<Var>,
     /// Keep what the pullbacks captured, for another pass over the same graph; `None` means as `create_graph`.
     pub retain_graph: Option<bool>,
-    /// Record the pass itself, so that the gradients can be differentiated.
+    /// Record the pass itself, so that the gradients can be differentiated. The gradients in the slots then own the graph,
+    /// which owns the leaves with their slots: empty these in the end ([`Var::zero_grad`]), or the memory stays; or use
+    /// [`grad`], which fills none.
     pub create_graph: bool,
     /// Only these get gradients, and only what they need is computed; `None` means every leaf.
     pub inputs: Option<Vec<Var>>,

@@ -38,7 +38,8 @@ impl Error for ParameterMismatch {}
 /// Checks the gradients of `f`, which runs `module`, by every parameter of the module against central differences.
 ///
 /// This is the part that [`autograd::gradcheck`] cannot see: it checks gradients by inputs. The result of `f` may have
-/// any shape; a fixed weighted sum of it is differentiated. The gradients of the parameters are forgotten afterwards.
+/// any shape; a fixed weighted sum of it is differentiated. Frozen parameters are left out. The gradients of the
+/// parameters are forgotten afterwards.
 ///
 /// With `fast_mode`, all elements move at once in a random direction, which takes two evaluations whatever the number of
 /// parameters; the element that a failed check names is then found by halving. Of the options, `eps`, `atol`, `rtol` and
@@ -71,6 +72,7 @@ pub fn gradcheck_parameters(
     module.zero_grad();
     weigh(f()).backward();
     let named = module.named_parameters();
+    let named: Vec<_> = named.into_iter().filter(|(_, parameter)| parameter.requires_grad()).collect();
     for (name, parameter) in &named {
         let dtype = parameter.dtype();
         assert_eq!(dtype, DType::F64, "gradcheck_parameters: central differences need f64, {name} has less");

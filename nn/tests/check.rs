@@ -70,6 +70,16 @@ fn the_fast_mode_takes_two_evaluations() {
 }
 
 #[test]
+fn frozen_parameters_are_left_out() {
+    manual_seed(3);
+    let (model, x) = (network([3, 4, 2]), Var::new(Tensor::randn([5, 3], DType::F64)));
+    model.parameters()[0].requires_grad_(false);
+    for options in [GradcheckOptions::default(), FAST] {
+        gradcheck_parameters(&model, || model.forward(&x), options).unwrap();
+    }
+}
+
+#[test]
 #[should_panic(expected = "central differences need f64, weight has less")]
 fn parameters_are_f64() {
     let layer = Linear::new(2, 2);
