@@ -173,15 +173,18 @@ impl Var {
     }
 }
 
-/// The shape in which numbers per channel broadcast over `x`.
+/// The shape in which numbers per channel broadcast over `x`; one of a single dimension is empty and has no channels.
 fn by_channel(x: &Var) -> Vec<usize> {
+    if x.ndim() < 2 {
+        return x.shape().to_vec();
+    }
     x.shape().iter().enumerate().map(|(d, &n)| if d == 1 { n } else { 1 }).collect()
 }
 
-/// The normalised value times the weight, if there is one.
+/// The normalised value times the weight, if there is one, which may be f32 beside a half.
 fn weighted(n: Var, weight: &[Var]) -> Var {
-    let spread = by_channel(&n);
-    weight.iter().fold(n, |n, w| n * w.reshape(&spread[..]))
+    let (spread, dtype) = (by_channel(&n), n.dtype());
+    weight.iter().fold(n, |n, w| n * w.reshape(&spread[..])).to_dtype(dtype)
 }
 
 #[cfg(test)]
@@ -236,13 +239,12 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
         }),
         torch("nn.functional.batch_norm", &["batch_norm"], |a| {
             let (x, running) = (a.var(0, "input")?, running(a)?);
-            if x.ndim() < 2 {
-                return skip("an empty input without channels");
-            }
             let (weight, bias) = (a.opt_var(3, "weight")?, a.opt_var(4, "bias")?);
             let (training, momentum) = (a.flag(5, "training", false)?, a.number_or(6, "momentum", 0.1)?);
             let options = BatchNorm { training, momentum, eps: a.number_or(7, "eps", 1e-5)? };
             let running = running.as_ref().map(|(mean, var)| (mean, var));
+            // An empty batch changes no statistics.
+            let momentum = if x.numel() == 0 { 0.0 } else { momentum };
             results(x.batch_norm(running, weight.as_ref(), bias.as_ref(), &options), momentum)
         }),
         torch("nn.functional.instance_norm", &["instance_norm"], |a| {
@@ -315,6 +317,45 @@ mod tests {
                 },
                 |v| plain((&v[0] - mean.get::<f64>(&[0])) / (var.get::<f64>(&[0]) + 1e-2).sqrt(), v),
             );
+        }
+    }
+
+    #[test]
+    fn a_half_may_have_single_precision_parameters() {
+        use tensor::DType::{BF16, F16, F32};
+        let ones = |shape: &[usize], dtype| Var::new(Tensor::ones(shape, dtype)).requires_grad_(true);
+        for half in [F16, BF16] {
+            let x = Var::new(Tensor::arange(0.0, 72.0, 1.0, F32).sin().to_dtype(half).reshape([3, 4, 6]));
+            let x = x.requires_grad_(true);
+            let (w, b, last) = (ones(&[4], F32), ones(&[4], F32), ones(&[6], F32));
+            let running = (Tensor::zeros([4], F32), Tensor::ones([4], F32));
+            let options = BatchNorm { training: true, ..Default::default() };
+            let running = Some((&running.0, &running.1));
+            let (batch, new) = x.batch_norm(running, Some(&w), Some(&b), &options);
+            assert_eq!(new.expect("training").0.dtype(), F32);
+            let results = [
+                (batch, &w),
+                (x.instance_norm(running, Some(&w), Some(&b), &options).0, &w),
+                (x.group_norm(2, Some(&w), Some(&b), 1e-5), &w),
+                (x.layer_norm(1, Some(&last), Some(&last), 1e-5), &last),
+                (x.rms_norm(1, Some(&last), None), &last),
+            ];
+            for (y, weight) in results {
+                assert_eq!(y.dtype(), half);
+                let once = crate::GradOptions { retain_graph: Some(true), ..Default::default() };
+                let twice = crate::GradOptions { create_graph: true, ..Default::default() };
+                let loss = y.square().sum();
+                let plain = crate::grad(&[&loss], &[&x, weight], once);
+                let recorded = crate::grad(&[&loss], &[&x, weight], twice);
+                for (a, b) in plain.iter().zip(&recorded) {
+                    let (a, b) = (a.as_ref().expect("used").value(), b.as_ref().expect("used").value());
+                    assert_eq!(a.dtype(), b.dtype());
+                    let wide = |t: &Tensor| t.to_dtype(tensor::DType::F64);
+                    assert!(wide(&a).allclose(&wide(&b), 0.1, 0.2), "{a} {b}");
+                }
+                let dtype = |i: usize| plain[i].as_ref().expect("used").dtype();
+                assert_eq!((dtype(0), dtype(1)), (half, F32));
+            }
         }
     }
 

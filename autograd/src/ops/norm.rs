@@ -102,7 +102,8 @@ fn scaled(inputs: &[Var], norm_dims: usize, eps: Option<f64>) -> Var {
     let eps = eps.unwrap_or(if x.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON as f64 });
     let dims: Vec<isize> = (1..=norm_dims as isize).map(|d| -d).collect();
     let n = x * (x.square().mean_dim(&dims[..], true) + eps).rsqrt();
-    inputs[1..].iter().fold(n, |n, weight| n * weight)
+    // The weight may be f32 beside a half.
+    inputs[1..].iter().fold(n, |n, weight| n * weight).to_dtype(x.dtype())
 }
 
 /// The plain reference without its bias, of `x` and, if there is one, the weight.
@@ -111,7 +112,8 @@ fn normalised(inputs: &[Var], norm_dims: usize, eps: f64) -> Var {
     let dims: Vec<isize> = (1..=norm_dims as isize).map(|d| -d).collect();
     let away = x - x.mean_dim(&dims[..], true);
     let n = &away * (away.square().mean_dim(&dims[..], true) + eps).rsqrt();
-    inputs[1..].iter().fold(n, |n, weight| n * weight)
+    // The weight may be f32 beside a half.
+    inputs[1..].iter().fold(n, |n, weight| n * weight).to_dtype(x.dtype())
 }
 
 #[cfg(test)]

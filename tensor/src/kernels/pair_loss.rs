@@ -76,5 +76,6 @@ pub(crate) fn sum<T: Float, F: PairLoss<T>>(f: F, x: View<T>, t: View<T>) -> f64
             }
         });
     });
-    partial.iter().sum()
+    // From 0, as the sum of nothing would be -0.
+    partial.iter().fold(0.0, |sum, part| sum + part)
 }

@@ -144,7 +144,7 @@ pub(crate) fn mean<T: Number>(w: &Windows, divisor: Option<i64>, x: &[T], y: &mu
                 } else {
                     sum_in_lanes(rows)
                 };
-                let divisor = divisor.unwrap_or((down.count * across.count) as i64);
+                let divisor = divisor.unwrap_or(down.count.saturating_mul(across.count) as i64);
                 *y = match T::DTYPE.is_floating_point() {
                     true if divisor == 0 => sum,
                     // For f32 this is the same as dividing in f32: twice its precision and more rounds to the same.
@@ -164,7 +164,7 @@ pub(crate) fn mean_backward<T: Float>(w: &Windows, divisor: Option<i64>, dy: &[T
             dx.fill(T::ZERO);
             let dy = &dy[(chunk * together + i) * outputs..][..outputs];
             for (&dy, (down, across)) in dy.iter().zip(w.each()) {
-                let share = dy / T::of(divisor.unwrap_or((down.count * across.count) as i64) as f64);
+                let share = dy / T::of(divisor.unwrap_or(down.count.saturating_mul(across.count) as i64) as f64);
                 for row in down.start..down.end {
                     for dx in &mut dx[row * w.size[1]..][across.start..across.end] {
                         *dx += share;

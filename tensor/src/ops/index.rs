@@ -228,7 +228,7 @@ impl Tensor {
             if self.numel() == 0 {
                 panic!("{}", Error::value("one_hot", "no index tells the number of classes"));
             }
-            (self.max().item::<i64>() + 1).max(0) as usize
+            self.max().item::<i64>().saturating_add(1).max(0) as usize
         });
         let ids = Tensor::indices("one_hot", self, classes, Negative::Refused);
         let mut shape = self.dims().to_vec();

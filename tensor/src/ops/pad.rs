@@ -1,6 +1,7 @@
 //! Padding: elements added around a tensor, or cut away.
 
-use crate::{Error, Tensor};
+use crate::error::OrPanic;
+use crate::{Error, Shape, Tensor};
 
 /// What [`Tensor::pad`] adds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,11 +80,12 @@ impl Tensor {
         for (i, pad) in pad.chunks(2).enumerate() {
             let size = &mut shape[last - 1 - i];
             let n = *size as isize;
-            if n + pad[0].min(0) + pad[1].min(0) < 0 {
+            if n.saturating_add(pad[0].min(0)).saturating_add(pad[1].min(0)) < 0 {
                 fail(format!("pad {pad:?} cuts away more than the {n} elements of dimension {}", last - 1 - i));
             }
-            *size = (n + pad[0] + pad[1]) as usize;
+            *size = n.saturating_add(pad[0]).saturating_add(pad[1]) as usize;
         }
+        Shape::from(&shape).checked_numel().or_panic();
         shape
     }
 

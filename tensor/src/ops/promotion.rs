@@ -1,6 +1,6 @@
 //! The dtype of an operation's result, from its operands.
 
-use crate::{DType, Tensor};
+use crate::{DType, Error, Tensor};
 
 /// What a dtype counts: truth values, integers, reals.
 pub(crate) fn kind(dtype: DType) -> u8 {
@@ -17,6 +17,15 @@ pub(crate) fn result_type(operands: &[&Tensor]) -> DType {
         (Some(tensors), Some(scalars)) if kind(tensors) < kind(scalars) => tensors.promote(scalars),
         (Some(tensors), _) => tensors,
         (None, scalars) => scalars.expect("an operand"),
+    }
+}
+
+/// Refuses integers and bools by the dtype of the tensor, before it becomes that in which kernels compute.
+#[track_caller]
+pub(crate) fn require_float(op: &str, dtype: DType) {
+    if !dtype.is_floating_point() {
+        let what = format!("needs a floating-point tensor, got {dtype}; convert with to_dtype first");
+        panic!("{}", Error::dtype(op, what));
     }
 }
 

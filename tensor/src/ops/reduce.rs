@@ -3,6 +3,7 @@
 use crate::dtype::dispatch;
 use crate::error::OrPanic;
 use crate::kernels::reduce::{self, All, Any, Max, Min, Prod, Reduce, Sum, SumInteger, SumOfSquares};
+use crate::ops::promotion::require_float;
 use crate::{DType, Dims, Element, Error, Shape, Tensor};
 
 impl Tensor {
@@ -65,10 +66,7 @@ impl Tensor {
     /// Refuses integers and bools.
     #[track_caller]
     pub(crate) fn require_float(&self, op: &str) {
-        if !self.dtype().is_floating_point() {
-            let what = format!("needs a floating-point tensor, got {}; convert with to_dtype first", self.dtype());
-            panic!("{}", Error::dtype(op, what));
-        }
+        require_float(op, self.dtype());
     }
 
     /// The product of all elements, as a scalar. Integers and bools are multiplied in i64.

@@ -141,6 +141,9 @@ impl Tensor {
         if !self.dtype().is_floating_point() {
             panic!("{}", Error::dtype("histc", format!("needs a floating-point tensor, got {}", self.dtype())));
         }
+        // In the dtype's precision: there a number lies on an edge or it does not.
+        let single = self.dtype() != DType::F64;
+        let rounded = |x: f64| if single { x as f32 as f64 } else { x };
         let x = self.to_dtype(DType::F64).to_vec::<f64>();
         let (mut low, mut high) = (min, max);
         if low == high && !x.is_empty() {
@@ -164,9 +167,13 @@ impl Tensor {
         if bins == 0 || !(low.is_finite() && high.is_finite() && low < high) {
             panic!("{}", Error::value("histc", format!("no {bins} bins lie between {low} and {high}")));
         }
+        let (low, high) = (rounded(low), rounded(high));
+        let width = rounded(high - low);
         let mut counts = vec![0.0; bins];
         for x in x.into_iter().filter(|x| (low..=high).contains(x)) {
-            counts[((((x - low) / (high - low)) * bins as f64) as usize).min(bins - 1)] += 1.0;
+            // Each step rounded, as PyTorch does it.
+            let place = rounded(rounded(rounded(x - low) * bins as f64) / width);
+            counts[(place as usize).min(bins - 1)] += 1.0;
         }
         Tensor::from_vec(counts, [bins]).to_dtype(self.dtype())
     }

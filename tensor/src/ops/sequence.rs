@@ -81,7 +81,8 @@ impl Tensor {
         }))
     }
 
-    /// `n` equally spaced numbers from `start` to `end`, both included; in an integer dtype fractions are cut off.
+    /// `n` equally spaced numbers from `start` to `end`, both included; in an integer dtype the fractions of the ends
+    /// and then of all numbers are cut off.
     ///
     /// # Panics
     /// If `dtype` is bool.
@@ -178,6 +179,8 @@ fn spaced(op: &str, start: f64, end: f64, n: usize, dtype: DType, f: impl Fn(f64
     if dtype == DType::Bool {
         panic!("{}", Error::dtype(op, "there is no sequence of bools"));
     }
+    // In an integer dtype the ends are cut off before the space between them is divided, as in PyTorch.
+    let (start, end) = if dtype.is_floating_point() { (start, end) } else { (start.trunc(), end.trunc()) };
     let step = if n > 1 { (end - start) / (n - 1) as f64 } else { 0.0 };
     dispatch!(all dtype, T => Tensor::build::<T>([n], |out| {
         for (i, out) in out.iter_mut().enumerate() {

@@ -44,9 +44,9 @@ struct Replace<T> {
 impl<T: Math> Map<T, T> for Replace<T> {
     #[inline(always)]
     fn call<S: Simd>(self, x: T) -> T {
-        let x = if x == T::HIGHEST { self.highest } else { x };
-        let x = if x == T::LOWEST { self.lowest } else { x };
-        if x.is_nan() { self.nan } else { x }
+        let number = if x.is_nan() { self.nan } else { x };
+        let number = if x == T::HIGHEST { self.highest } else { number };
+        if x == T::LOWEST { self.lowest } else { number }
     }
 }
 
@@ -78,6 +78,7 @@ impl Tensor {
             return self.round();
         }
         let f = RoundDecimals { power_of_10: 10f64.powi(decimals.abs()), fraction: decimals > 0 };
+        self.require_float("round_decimals");
         self.through_compute(|x| {
             dispatch!(float x.dtype(), "round_decimals", T =>
                 Tensor::build::<T>(x.shape(), |out| map::map(f, x.elements::<T>(), out)))

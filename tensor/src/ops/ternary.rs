@@ -6,7 +6,7 @@ use crate::kernels::simd::Simd;
 use crate::kernels::zip::Zip;
 use crate::kernels::zip3::{self, Zip3};
 use crate::ops::arithmetic::{fill_value, scalar_in, zip_with};
-use crate::ops::promotion::result_type;
+use crate::ops::promotion::{require_float, result_type};
 use crate::shape::broadcast_shapes;
 use crate::{DType, Element, Tensor};
 
@@ -107,6 +107,7 @@ impl Tensor {
     #[track_caller]
     pub fn lerp(&self, end: &Tensor, weight: f64) -> Tensor {
         let dtype = self.result_type(end);
+        require_float("lerp", dtype);
         let weight = Tensor::scalar(weight);
         dispatch!(float dtype.compute(), "lerp", T => zip3_with::<T, _>("lerp", Lerp, [self, end, &weight], dtype))
     }
@@ -119,6 +120,7 @@ impl Tensor {
     pub fn lerp_tensor(&self, end: &Tensor, weight: &Tensor) -> Tensor {
         let operands = [self, end, weight];
         let dtype = result_type(&operands);
+        require_float("lerp_tensor", dtype);
         dispatch!(float dtype.compute(), "lerp_tensor", T => zip3_with::<T, _>("lerp_tensor", Lerp, operands, dtype))
     }
 
@@ -148,6 +150,7 @@ impl Tensor {
     #[track_caller]
     pub fn addcdiv(&self, a: &Tensor, b: &Tensor, value: f64) -> Tensor {
         let dtype = result_type(&[self, a, b]);
+        require_float("addcdiv", dtype);
         dispatch!(float dtype.compute(), "addcdiv", T =>
             zip3_with::<T, _>("addcdiv", AddQuotient(T::of(value)), [self, a, b], dtype))
     }

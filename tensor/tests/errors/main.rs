@@ -4,6 +4,7 @@
 mod provoke;
 
 mod conv;
+mod corners;
 mod dtypes;
 mod elementwise;
 mod images;

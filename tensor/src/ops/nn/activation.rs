@@ -173,6 +173,7 @@ pub(crate) fn gradient<F: Zip<f32, f32> + Zip<f64, f64>>(op: &str, f: F, x: &Ten
         let shapes: [(&str, &[usize]); 2] = [("x", x.shape()), ("dy", dy.shape())];
         panic!("{}", Error::shape(op, "input and gradient differ in shape or dtype", &shapes, "equal shapes"));
     }
+    x.require_float(op);
     let (wide, dy) = (x.widen(), dy.widen());
     dispatch!(float wide.dtype(), op, T => zip_with::<T, T, _>(op, f, &wide, &dy)).to_dtype(x.dtype())
 }

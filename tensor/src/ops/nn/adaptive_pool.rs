@@ -4,7 +4,7 @@ use crate::error::OrPanic;
 use crate::kernels::pool::{Span, Windows};
 use crate::ops::nn::pool::{largest, largest_with_indices, mean, mean_backward, nonempty_plane};
 use crate::ops::nn::spatial::{PerDim, planes};
-use crate::{DType, Error, Result, Tensor};
+use crate::{DType, Error, Result, Shape, Tensor};
 
 impl Tensor {
     /// The means of `output` windows that cover the last dimension: window `i` of `m` over `l` elements runs from `i l / m`,
@@ -142,6 +142,7 @@ impl Tensor {
 fn average(op: &str, x: &Tensor, output: &PerDim, dims: usize) -> Tensor {
     check_float(op, x.dtype()).or_panic();
     let output = output.resolve(op, "output size", dims, 1).or_panic();
+    Shape::from(output).checked_numel().or_panic();
     mean(op, x, &windows(plane(op, x.dims(), dims).or_panic(), output), None, dims)
 }
 
@@ -156,6 +157,7 @@ fn average_backward(op: &str, dy: &Tensor, input_size: &[usize], dims: usize) ->
 fn max_windows(op: &str, x: &Tensor, output: &PerDim, dims: usize) -> Windows {
     check_float(op, x.dtype()).or_panic();
     let output = output.resolve(op, "output size", dims, 1).or_panic();
+    Shape::from(output).checked_numel().or_panic();
     windows(nonempty_plane(op, x.dims(), dims).or_panic(), output)
 }
 

@@ -95,10 +95,10 @@ impl Tensor {
     /// of the batch, otherwise with the `running` mean and variance.
     ///
     /// Nothing is changed in place: in training the new running statistics, `(1 - momentum) old + momentum batch` with the
-    /// variance by Bessel's correction, are part of what is returned.
+    /// variance by Bessel's correction, are part of what is returned. A batch without elements leaves them as they are.
     ///
     /// # Shape
-    /// `x [n, c, ..]`, all others `[c]`.
+    /// `x [n, c, ..]`, all others `[c]`; an empty `x [0]` has no channels.
     /// # Numerics
     /// The variance is computed from differences to the mean.
     /// # Panics
@@ -166,6 +166,9 @@ impl Tensor {
             });
             let by_channel = |f: &dyn Fn(usize) -> f64| Tensor::from_vec((0..sizes.c).map(f).collect(), [sizes.c]);
             let running = running.filter(|_| options.training).map(|(mean, var)| {
+                if count(sizes) == 0.0 {
+                    return (mean.clone(), var.clone());
+                }
                 let bessel = count(sizes) / (count(sizes) - 1.0);
                 let mixed = |old: &Tensor, new: &dyn Fn(usize) -> f64| {
                     let old_values = doubles(old);
@@ -230,17 +233,18 @@ impl Tensor {
                     let slope = -scale * r * r * product / count(sizes);
                     Pull { scale, mean: mean[channel], slope, shift: -scale * sum / count(sizes) }
                 }, dx));
-                rows.back(dx)
+                rows.back(dx).to_dtype(dtype)
             };
             let by_channel = |f: &dyn Fn(usize) -> f64| {
                 Tensor::from_vec((0..sizes.c).map(f).collect::<Vec<f64>>(), [sizes.c])
             };
+            // Those of parameters are not rounded to a half, as these may be f32 beside it.
+            let parameter = |f: &dyn Fn(usize) -> f64| by_channel(f).to_dtype(dtype.compute());
             [
                 need[0].then(dx),
-                need[1].then(|| by_channel(&|c| sums[c][1] * rstd[c])),
-                need[2].then(|| by_channel(&|c| sums[c][0])),
+                need[1].then(|| parameter(&|c| sums[c][1] * rstd[c])),
+                need[2].then(|| parameter(&|c| sums[c][0])),
             ]
-            .map(|gradient| gradient.map(|g| g.to_dtype(dtype)))
         })
     }
 }

@@ -18,24 +18,27 @@ impl Tensor {
     /// The sizes of this input after checking that `parameters` have one number per channel.
     #[track_caller]
     pub(crate) fn channels(&self, op: &str, parameters: &[(&str, Option<&Tensor>)]) -> Channels {
-        let [n, c, rest @ ..] = self.dims() else {
-            panic!("{}", Error::shape(op, "there are no channels", &[("input", self.dims())], "[n, c, ..]"));
+        let (n, c, rest): (usize, usize, &[usize]) = match self.dims() {
+            [n, c, rest @ ..] => (*n, *c, rest),
+            // As in PyTorch; only batch normalisation comes here with it.
+            [0] if op.starts_with("batch_norm") => (0, 0, &[]),
+            dims => panic!("{}", Error::shape(op, "there are no channels", &[("input", dims)], "[n, c, ..]")),
         };
         if !self.dtype().is_floating_point() {
             panic!("{}", Error::dtype(op, format!("needs a floating-point tensor, got {}", self.dtype())));
         }
         for (name, parameter) in parameters {
             let Some(p) = parameter else { continue };
-            if p.dims() != [*c] {
+            if p.dims() != [c] {
                 let shapes: [(&str, &[usize]); 2] = [("input", self.dims()), (name, p.dims())];
                 let what = format!("the {name} does not have one number for each of {c} channels");
                 panic!("{}", Error::shape(op, what, &shapes, "[n, c, ..] and [c]"));
             }
-            if p.dtype().compute() != self.dtype().compute() {
+            if !p.is_parameter_for(self) {
                 panic!("{}", Error::dtype(op, format!("the input is {}, the {name} {}", self.dtype(), p.dtype())));
             }
         }
-        Channels { n: *n, c: *c, inner: rest.iter().product() }
+        Channels { n, c, inner: rest.iter().product() }
     }
 
     /// `(x - mean) / sqrt(var + eps) * weight + bias` over groups of channels, with the population's variance; weight and
@@ -156,12 +159,13 @@ impl Tensor {
                 let sum = |channel: usize| -> f64 { (0..sums.len() / c).map(|i| f(i * c + channel)).sum() };
                 Tensor::from_vec((0..c).map(sum).collect::<Vec<f64>>(), [c])
             };
+            // Those of parameters are not rounded to a half, as these may be f32 beside it.
+            let parameter = |f: &dyn Fn(usize) -> f64| by_channel(f).to_dtype(dtype.compute());
             [
-                need[0].then(dx),
-                need[1].then(|| by_channel(&|row| sums[row][1] * rstd[row / per_group])),
-                need[2].then(|| by_channel(&|row| sums[row][0])),
+                need[0].then(|| dx().to_dtype(dtype)),
+                need[1].then(|| parameter(&|row| sums[row][1] * rstd[row / per_group])),
+                need[2].then(|| parameter(&|row| sums[row][0])),
             ]
-            .map(|gradient| gradient.map(|g| g.to_dtype(dtype)))
         })
     }
 }

@@ -67,6 +67,7 @@ impl Interpolate {
                 (Some(factor), _) => (n as f64 * factor).floor() as usize,
                 (None, size) => size.as_ref().map_or(0, |size| size[d]),
             };
+            Shape::from([to]).checked_numel()?;
             if n == 0 || to == 0 {
                 return Err(fail("a size is 0"));
             }
@@ -148,6 +149,9 @@ impl Tensor {
                 .fold(self.clone(), |x, (d, taps)| x.index_select(d as isize + 2, &ids(taps)));
         }
         let bytes = self.dtype() == DType::U8;
+        if !bytes {
+            self.require_float(OP);
+        }
         let wide = if bytes { self.to_dtype(DType::F32) } else { self.clone() };
         let y = wide.through_compute(|x| {
             // The last dimension goes first; but for the rounding of bytes the order does not matter.
@@ -176,6 +180,9 @@ impl Tensor {
             let shapes: [(&str, &[usize]); 2] = [("dy", dy.dims()), ("result", &expected)];
             let what = "the gradient does not have the shape of the result";
             panic!("{}", Error::shape("interpolate_backward", what, &shapes, "equal shapes"));
+        }
+        if options.mode == InterpolateMode::Linear {
+            dy.require_float("interpolate_backward");
         }
         dy.through_compute(|dy| {
             plan.iter().enumerate().fold(dy.clone(), |dy, (d, taps)| {
@@ -218,7 +225,7 @@ impl Tensor {
                 Error::shape("pixel_shuffle", "fewer than 3 dimensions", &[("input", self.dims())], "[.., c, h, w]")
             );
         };
-        if r == 0 || !c.is_multiple_of(r * r) {
+        if r.checked_mul(r).is_none_or(|square| square == 0 || !c.is_multiple_of(square)) {
             let what = format!("{c} channels do not make squares of {r} by {r} pixels");
             panic!("{}", Error::shape("pixel_shuffle", what, &[("input", self.dims())], "[.., c * r * r, h, w]"));
         }

@@ -78,7 +78,9 @@ impl Tensor {
             let weight = weight.map(Tensor::widen);
             let (dy, wide) = (dy.widen(), x.widen());
             let grads = Tensor::layer_norm_backward(&dy, &wide, mean, rstd, norm_dims, weight.as_ref(), need);
-            return grads.map(|grad| grad.map(|g| g.to_dtype(x.dtype())));
+            let [dx, dweight, dbias] = grads;
+            // The parameters may be f32: their gradients are not rounded to a half.
+            return [dx.map(|dx| dx.to_dtype(x.dtype())), dweight, dbias];
         }
         let norm = &x.dims()[lead..];
         let width = norm.iter().product();
@@ -123,11 +125,17 @@ impl Tensor {
                 let what = format!("the {name} does not have the shape of the last {norm_dims} dimensions");
                 panic!("{}", Error::shape(op, what, &shapes, "[lead.., norm..] and [norm..]"));
             }
-            if p.dtype() != self.dtype() {
+            if !p.is_parameter_for(self) {
                 panic!("{}", Error::dtype(op, format!("the input is {}, the {name} {}", self.dtype(), p.dtype())));
             }
         }
         lead
+    }
+
+    /// Whether this may be the weight of a normalisation of `x`, or its statistics, by its dtype: that of `x`, or f32 beside
+    /// a half.
+    pub(crate) fn is_parameter_for(&self, x: &Tensor) -> bool {
+        self.dtype() == x.dtype() || (x.dtype().is_half() && self.dtype() == x.dtype().compute())
     }
 }
 

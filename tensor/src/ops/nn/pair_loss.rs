@@ -111,7 +111,7 @@ formulas! {
         },
         x.sigmoid::<S>() - t,
         -x;
-    Kl {}: |x, t| if t == T::ZERO { -(t * x) } else { t * (t.log::<S>() - x) },
+    Kl {}: |x, t| if t == T::ZERO { t - t * x } else { t * (t.log::<S>() - x) },
         -t,
         t.log::<S>() + T::ONE - x;
     KlLog {}: |x, t| t.exp::<S>() * (t - x),
@@ -166,7 +166,12 @@ fn operands(loss: PairLoss, x: &Tensor, t: &Tensor) -> (Tensor, Tensor, DType) {
         let shapes: [(&str, &[usize]); 2] = [("input", x.dims()), ("target", t.dims())];
         panic!("{}", Error::shape(op, "the shapes differ", &shapes, "equal shapes"));
     }
-    let dtype = x.dtype().promote(t.dtype()).to_float();
+    let dtype = match loss {
+        // PyTorch's divergence alone promotes before it broadcasts, so that a scalar does not widen the result.
+        PairLoss::KlDiv | PairLoss::KlDivLogTarget => x.result_type(t),
+        _ => x.dtype().promote(t.dtype()),
+    };
+    let dtype = dtype.to_float();
     let wide = |x: &Tensor| x.to_dtype(dtype.compute());
     let (x, t) = broadcast(op, &wide(x), &wide(t));
     (x, t, dtype)

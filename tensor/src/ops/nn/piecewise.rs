@@ -272,6 +272,7 @@ impl Tensor {
             let what = format!("the input is {}, the weight {}", self.dtype(), weight.dtype());
             panic!("{}", Error::dtype("prelu", what));
         }
+        self.require_float("prelu");
         let weight = weight.reshape(self.prelu_weight_shape(weight.dims())).expand(self.shape()).widen();
         self.through_compute(
             |x| dispatch!(float x.dtype(), "prelu", T => zip_with::<T, T, _>("prelu", Prelu, x, &weight)),

@@ -331,6 +331,7 @@ pub(crate) fn mean_backward(
         let what = format!("the gradient does not have the shape {expected:?} of the pooling's result");
         panic!("{}", Error::shape(op, what, &[("input", input_size), ("dy", dy.dims())], ""));
     }
+    dy.require_float(op);
     dy.through_compute(|dy| {
         let dy = dy.contiguous();
         dispatch!(float dy.dtype(), op, T => {

@@ -25,6 +25,7 @@ impl Tensor {
     #[track_caller]
     pub fn rms_norm(&self, norm_dims: usize, weight: Option<&Tensor>, eps: Option<f64>) -> (Tensor, Tensor) {
         let lead = self.check_norm("rms_norm", norm_dims, &[("weight", weight)]);
+        self.require_float("rms_norm");
         let wide = self.widen().contiguous();
         let eps = eps.unwrap_or(if wide.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON as f64 });
         let (stats, width) = (&self.dims()[..lead], self.dims()[lead..].iter().product());
@@ -81,7 +82,8 @@ impl Tensor {
                 let mut unused = Tensor::zeros(norm, x.dtype());
                 Tensor::build::<T>(norm, |dw| layer_norm::backward_affine(saved, width, dw, unused.as_slice_mut::<T>()))
             };
-            [need[0].then(dx), need[1].then(dweight)].map(|gradient| gradient.map(|g| g.to_dtype(dtype)))
+            // That of the weight, which may be f32, is not rounded to a half.
+            [need[0].then(|| dx().to_dtype(dtype)), need[1].then(dweight)]
         })
     }
 }
