@@ -1,6 +1,9 @@
 //! The bits of a result do not depend on the number of threads.
 
-use tensor::{Attention, CrossEntropy, DType, Generator, Tensor, set_num_threads};
+use tensor::{
+    Attention, AvgPool, Conv, CrossEntropy, DType, Generator, Interpolate, InterpolateMode, MaxPool, Reduction,
+};
+use tensor::{Tensor, set_num_threads};
 
 /// Everything here that is spread over threads, on operands large enough to be.
 fn results() -> Vec<(&'static str, Tensor)> {
@@ -29,7 +32,8 @@ fn results() -> Vec<(&'static str, Tensor)> {
     let channels = image.batch_norm(None, None, None, &training);
     let (mean, rstd) = (&channels.mean, &channels.rstd);
     let [dchannels, _, _] = Tensor::batch_norm_backward(&dimage, &image, mean, rstd, None, true, [true, false, false]);
-    vec![
+    let mut all = shaped(&image, &x, &batch);
+    all.extend(vec![
         ("linear", x.linear(&w, Some(&b))),
         ("weight gradient", x.t().matmul(&dy)),
         ("row", x.narrow(0, 0, 1).matmul(&w.t())),
@@ -59,7 +63,79 @@ fn results() -> Vec<(&'static str, Tensor)> {
         ("batch_norm_backward", dchannels.expect("asked for")),
         ("sum", x.sum()),
         ("sum of columns", x.sum_dim(0, false)),
-    ]
+    ]);
+    all
+}
+
+/// What reads windows, lines, indices and matrices.
+fn shaped(image: &Tensor, x: &Tensor, batch: &Tensor) -> Vec<(&'static str, Tensor)> {
+    let mut g = Generator::new(4);
+    let mut rand = |shape: &[usize]| Tensor::randn_with(shape, DType::F32, &mut g);
+    let (wide, narrow, deep) = (rand(&[20, 6, 3, 3]), rand(&[3, 6, 5, 5]), rand(&[6, 1, 3, 3]));
+    let strided = Conv { stride: 2.into(), padding: 1.into(), ..Default::default() };
+    let grouped = Conv { groups: 6, ..strided.clone() };
+    let y = image.conv2d(&wide, None, &strided);
+    let depthwise = image.conv2d(&deep, None, &grouped);
+    let (largest, places) = image.max_pool2d_with_indices(3, &MaxPool::default());
+    let average = AvgPool { padding: 1.into(), ..Default::default() };
+    let means = image.avg_pool2d(3, &average);
+    let linear = Interpolate {
+        size: Some(vec![131, 77]),
+        mode: InterpolateMode::Linear,
+        align_corners: true,
+        ..Default::default()
+    };
+    let resized = image.interpolate(&linear);
+    let ids = Tensor::arange(0, 300, 1, DType::I64) * 7.0;
+    let ids = ids.remainder_scalar(50.0);
+    let shaped = vec![
+        ("conv2d, narrow", image.conv2d(&narrow, None, &Conv::default())),
+        ("conv2d_input", Tensor::conv2d_input(image.dims(), &wide, &y, &strided)),
+        ("conv2d_weight", Tensor::conv2d_weight(image, wide.dims(), &y, &strided)),
+        ("depthwise conv2d_input", Tensor::conv2d_input(image.dims(), &deep, &depthwise, &grouped)),
+        ("depthwise conv2d_weight", Tensor::conv2d_weight(image, deep.dims(), &depthwise, &grouped)),
+        ("conv2d", y),
+        ("depthwise conv2d", depthwise),
+        ("max_pool_backward", Tensor::max_pool_backward(&largest, &places, image.dims(), 2)),
+        ("max_pool2d", largest),
+        ("avg_pool2d_backward", Tensor::avg_pool2d_backward(&means, image.dims(), 3, &average)),
+        ("avg_pool2d", means),
+        ("adaptive_avg_pool2d", image.adaptive_avg_pool2d([7, 5])),
+        ("interpolate_backward", Tensor::interpolate_backward(&resized, image.dims(), &linear)),
+        ("interpolate", resized),
+        ("cumsum", x.cumsum(0)),
+        ("logcumsumexp", x.logcumsumexp(1)),
+        ("linear_recurrence", Tensor::linear_recurrence(&(x * 0.1), x, 1)),
+        ("sort", x.sort(0, true).1),
+        ("median", x.median_dim(1, false).0),
+        ("unique", (x * 10.0).round().unique(None).counts),
+        ("std", x.std_dim(0, 1.0, false)),
+        ("var of all", x.var()),
+        ("norm", x.vector_norm(3.0, 1, false)),
+        ("prod", (x * 0.01 + 1.0).prod()),
+        ("logsumexp", x.logsumexp(0, false)),
+        ("index_add", Tensor::zeros([50, 700], DType::F32).index_add(0, &ids, x)),
+        ("scatter_add", Tensor::zeros([300, 50], DType::F32).scatter_add(1, &ids.unsqueeze(0).expand([300, 300]), x)),
+        ("einsum", Tensor::einsum("bij,bkj->ik", &[batch, batch])),
+        ("huber_loss", x.huber_loss(&x.flip(&[0]), Reduction::Sum, 1.0)),
+        ("dot", x.ravel().dot(&x.flip(&[1]).ravel())),
+        ("rms_norm", x.rms_norm(1, None, None).0),
+    ];
+    #[cfg(feature = "linalg")]
+    let shaped = {
+        let square = batch.matmul(&batch.transpose(1, 2)) + Tensor::eye(70, DType::F32);
+        let mut shaped = shaped;
+        shaped.extend([
+            ("solve", square.solve(batch, true)),
+            ("det", (&square * 0.01).det()),
+            ("cholesky", square.cholesky(false)),
+            ("svd", batch.svd(false).0),
+            ("eigh", square.eigvalsh(tensor::Triangle::Lower)),
+            ("inv of one", x.narrow(1, 0, 300).inv()),
+        ]);
+        shaped
+    };
+    shaped
 }
 
 #[test]
