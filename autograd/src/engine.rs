@@ -250,19 +250,62 @@ enum Receiver {
 /// One gradient per output of a step, or the one of a leaf.
 type Gradients = SmallVec<[Option<Var>; 1]>;
 
+/// Someone who waits, with what has come so far.
+struct Waiting {
+    seq: u64,
+    receiver: Receiver,
+    gradients: Gradients,
+}
+
+/// All who wait, to be visited from the youngest to the oldest.
+#[derive(Default)]
+struct Pending {
+    /// Younger than everyone in the map, which most steps of a graph thus never enter.
+    youngest: Option<Waiting>,
+    older: BTreeMap<u64, Waiting>,
+}
+
+impl Pending {
+    fn pop(&mut self) -> Option<Waiting> {
+        self.youngest.take().or_else(|| self.older.pop_last().map(|(_, waiting)| waiting))
+    }
+
+    /// What has come for the step or leaf of `target`, which waits from now on.
+    fn gradients(&mut self, target: &Origin) -> &mut Gradients {
+        let seq = target.number().0;
+        let waiting = || match target {
+            Origin::Constant(_) => unreachable!("a constant has no gradient"),
+            Origin::Leaf(leaf) => Waiting { seq, receiver: Receiver::Leaf(leaf.clone()), gradients: smallvec![None] },
+            Origin::Step(step, _) => {
+                let gradients = smallvec![None; step.outputs as usize];
+                Waiting { seq, receiver: Receiver::Step(step.clone()), gradients }
+            }
+        };
+        let first = self.youngest.as_ref().map(|youngest| youngest.seq);
+        if first.or_else(|| self.older.last_key_value().map(|(&seq, _)| seq)) < Some(seq) {
+            let displaced = self.youngest.replace(waiting());
+            self.older.extend(displaced.map(|waiting| (waiting.seq, waiting)));
+        }
+        match &mut self.youngest {
+            Some(youngest) if youngest.seq == seq => &mut youngest.gradients,
+            _ => &mut self.older.entry(seq).or_insert_with(waiting).gradients,
+        }
+    }
+}
+
 /// One pass. Its state is its own: a pullback or hook may run another pass, even over the same graph.
 struct Pass {
     wanted: Option<Wanted>,
     retain: bool,
     deposit: Deposit,
-    pending: BTreeMap<u64, (Receiver, Gradients)>,
+    pending: Pending,
     /// Whether every gradient is searched for NaN.
     anomaly: bool,
 }
 
 impl Pass {
     fn new(wanted: Option<Wanted>, retain: bool, deposit: Deposit) -> Pass {
-        Pass { wanted, retain, deposit, pending: BTreeMap::new(), anomaly: is_anomaly_enabled() }
+        Pass { wanted, retain, deposit, pending: Pending::default(), anomaly: is_anomaly_enabled() }
     }
 
     #[track_caller]
@@ -272,7 +315,7 @@ impl Pass {
             for (origin, gradient) in roots {
                 self.send(&origin, gradient);
             }
-            while let Some((_, (receiver, gradients))) = self.pending.pop_last() {
+            while let Some(Waiting { receiver, gradients, .. }) = self.pending.pop() {
                 match receiver {
                     Receiver::Leaf(leaf) => self.arrive_at_leaf(&leaf, gradients),
                     Receiver::Step(step) => self.arrive_at_step(&step, gradients),
@@ -287,13 +330,8 @@ impl Pass {
         if let Origin::Constant(_) = target {
             return;
         }
-        let (seq, output) = target.number();
-        let (_, slots) = self.pending.entry(seq).or_insert_with(|| match target {
-            Origin::Constant(_) => unreachable!("returned above"),
-            Origin::Leaf(leaf) => (Receiver::Leaf(leaf.clone()), smallvec![None]),
-            Origin::Step(step, _) => (Receiver::Step(step.clone()), smallvec![None; step.outputs as usize]),
-        });
-        add_to(&mut slots[output as usize], gradient);
+        let output = target.number().1 as usize;
+        add_to(&mut self.pending.gradients(target)[output], gradient);
     }
 
     fn arrive_at_leaf(&mut self, leaf: &Leaf, mut gradients: Gradients) {

@@ -41,8 +41,7 @@ impl Var {
         if !is_recorded(inputs) {
             return Kept(None);
         }
-        // The result of an operation never changes, so the same node will do.
-        Kept(Some(if self.is_leaf() { self.snapshot() } else { self.clone() }))
+        Kept(Some(self.unchanging()))
     }
 
     /// Keeps this value for its own gradient; see [`Var::keep_for`].

@@ -118,7 +118,11 @@ impl Drop for Step {
     /// Hands everything that could own another step to a queue which the outermost drop empties: the stack stays flat
     /// however deep the graph is, because every path from a step to another ends in this function.
     fn drop(&mut self) {
-        let mut garbage: SmallVec<[Garbage; 4]> = SmallVec::new();
+        let mut added = false;
+        // When the thread is ending and its queue is gone, the closure is dropped unrun and the item with it.
+        let mut discard = |item: Garbage| {
+            added |= QUEUE.try_with(|queue| queue.borrow_mut().garbage.push(item)).is_ok();
+        };
         for edge in &mut self.edges {
             // Taken out even when others own it too: they may be garbage of this same step, which would leave the field
             // the last.
@@ -129,25 +133,16 @@ impl Drop for Step {
                 Origin::Step(step, _) => Rc::strong_count(step) == 1,
             };
             if last {
-                garbage.push(Garbage::Origin(target));
+                discard(Garbage::Origin(target));
             }
         }
         if let Some(pullback) = self.pullback.get_mut().take().filter(|p| p.holds_values()) {
-            garbage.push(Garbage::Pullback(pullback));
+            discard(Garbage::Pullback(pullback));
         }
         if let Some(watch) = self.watch.get_mut().take() {
-            garbage.push(Garbage::Watch(watch));
+            discard(Garbage::Watch(watch));
         }
-        if garbage.is_empty() {
-            return;
-        }
-        let outermost = QUEUE.try_with(|queue| {
-            let mut queue = queue.borrow_mut();
-            queue.garbage.extend(garbage.drain(..));
-            !std::mem::replace(&mut queue.draining, true)
-        });
-        // When the thread is ending and its queue is gone, `garbage` still holds everything and drops here.
-        if outermost == Ok(true) {
+        if added && !QUEUE.with(|queue| std::mem::replace(&mut queue.borrow_mut().draining, true)) {
             drain();
         }
     }

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use tensor::{DType, Element, Shape, Tensor};
 
@@ -50,6 +50,8 @@ pub(crate) struct Leaf {
     pub hooks: Hooks,
     /// Counts the changes of the value, for those who compute with it again and must have the same one.
     pub version: Cell<u64>,
+    /// The last value that was kept for a pullback, as long as a graph keeps it: a weight used many times is kept once.
+    kept: RefCell<Weak<Node>>,
 }
 
 impl Leaf {
@@ -61,6 +63,7 @@ impl Leaf {
             grad: RefCell::new(None),
             hooks: Hooks::default(),
             version: Cell::new(0),
+            kept: RefCell::new(Weak::new()),
         })
     }
 }
@@ -293,6 +296,23 @@ impl Var {
         Var::with_origin(self.value(), self.0.origin.borrow().clone())
     }
 
+    /// A value with this tensor and place in the graph that never changes, as pullbacks keep it.
+    pub(crate) fn unchanging(&self) -> Var {
+        match &*self.0.origin.borrow() {
+            Origin::Constant(_) => self.snapshot(),
+            Origin::Leaf(leaf) => {
+                let kept = leaf.kept.borrow().upgrade().filter(|kept| kept.value.borrow().is_set_to(&self.tensor()));
+                kept.map(Var).unwrap_or_else(|| {
+                    let kept = self.snapshot();
+                    leaf.kept.replace(Rc::downgrade(&kept.0));
+                    kept
+                })
+            }
+            // The result of an operation never changes, so the same node will do.
+            Origin::Step(..) => self.clone(),
+        }
+    }
+
     /// The shape of the value.
     pub fn shape(&self) -> Shape {
         self.tensor().shape().clone()
@@ -383,6 +403,18 @@ mod tests {
         loss.backward();
         assert_eq!(w.grad().unwrap().to_vec::<f64>(), first);
         assert_eq!(w.to_vec::<f64>(), [200.0, 300.0]);
+    }
+
+    #[test]
+    fn a_leaf_is_kept_once_per_value() {
+        let w = leaf(&[2.0]);
+        let kept = w.unchanging();
+        assert!(kept.ptr_eq(&w.unchanging()) && !kept.ptr_eq(&w));
+        w.update(|t| t.mul_scalar_(100.0));
+        let later = w.unchanging();
+        assert_eq!((kept.item::<f64>(), later.item::<f64>()), (2.0, 200.0));
+        // What was kept is kept again in a recorded backward pass: not the value of today.
+        assert_eq!(kept.unchanging().item::<f64>(), 2.0);
     }
 
     #[test]

@@ -16,8 +16,11 @@ const ALIGN: usize = 64;
 const STEPS: usize = 4;
 /// Buffers up to this size are kept by the thread that drops them first.
 const THREAD_CACHED: usize = 64 << 10;
-/// So many buffers of one class stay with a thread before the rest go to the global pool.
+/// So many buffers of one class stay with a thread before the rest go to the global pool, or more of a small size: those
+/// of a graph of a thousand small operations, each of which would take the global lock twice.
 const PER_THREAD: usize = 16;
+/// So many bytes of one class may stay with a thread in any case.
+const PER_THREAD_BYTES: usize = 256 << 10;
 /// The pool may hold this much, or as much as was ever live at once if that is more.
 const POOL_FLOOR: usize = 64 << 20;
 /// From this size on the kernel is asked for huge pages (on Linux): one fault instead of 512.
@@ -268,8 +271,9 @@ impl Drop for Buffer {
             // While the thread ends its cache may be gone already; then the block goes to the global pool.
             let _ = CACHE.try_with(|cache| {
                 let mut cache = cache.borrow_mut();
-                let list = cache.0.list(block.as_ref().map_or(0, |b| b.class));
-                if list.len() < PER_THREAD {
+                let (class, size) = block.as_ref().map_or((0, ALIGN), |b| (b.class, b.size));
+                let list = cache.0.list(class);
+                if list.len() < PER_THREAD.max(PER_THREAD_BYTES / size) {
                     list.extend(block.take());
                 }
             });

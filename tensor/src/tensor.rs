@@ -125,6 +125,18 @@ impl Tensor {
         Arc::ptr_eq(&self.storage, &other.storage)
     }
 
+    /// Whether both tensors are the same view of the same memory.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let a = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+    /// assert!(a.is_set_to(&a.clone()));
+    /// assert!(!a.is_set_to(&a.t()) && !a.is_set_to(&a.copy()));
+    /// ```
+    pub fn is_set_to(&self, other: &Tensor) -> bool {
+        self.shares_storage_with(other) && self.layout == other.layout
+    }
+
     // Reading elements ----------------------------------------------------------------------------------------------
 
     /// What a kernel needs to read this tensor. Panics if `T` is not its dtype.

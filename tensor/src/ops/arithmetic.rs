@@ -302,8 +302,14 @@ impl Tensor {
         if common.compute() != self.dtype() {
             return self.assign_in(common.compute(), |x| x.zip_in_place(op, f, &other.to_dtype(common.compute())));
         }
-        let other = other.to_dtype(common);
-        let other = other.with_layout(other.layout().expand(op, self.shape()).or_panic());
+        let stretched;
+        let other = if other.dtype() == common && other.shape() == self.shape() {
+            other
+        } else {
+            let converted = other.to_dtype(common);
+            stretched = converted.with_layout(converted.layout().expand(op, self.shape()).or_panic());
+            &stretched
+        };
         dispatch!(number self.dtype(), op, T => zip::zip_in_place(f, self.as_slice_mut::<T>(), other.elements::<T>()))
     }
 
