@@ -64,6 +64,10 @@ nn.functional.logsigmoid nn.functional.mish nn.functional.glu nn.functional.soft
 nn.functional.softshrink nn.functional.hardshrink nn.functional.threshold nn.functional.interpolate:nearest
 nn.functional.interpolate:linear nn.functional.interpolate:bilinear nn.functional.pixel_shuffle
 nn.functional.pixel_unshuffle
+softmax:with_dtype log_softmax:with_dtype norm:fro norm:inf var_mean:unbiased std_mean:unbiased nansum nanmean nanmedian
+aminmax copysign floor_divide t expand_as reshape_as view_as broadcast_tensors hstack vstack column_stack cartesian_prod
+diagonal_scatter put histc kron tensordot cholesky_solve linalg.pinv nn.functional.pad:replicate_negative
+nn.functional.interpolate:nearest-exact nn.functional.pairwise_distance nn.functional.channel_shuffle
 """.split()
 
 # Factors are unique only up to signs: what does not depend on those is compared.

@@ -222,7 +222,7 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
             let (dim, step) = (a.int_or(2, "dim", 0)?, a.size_or(5, "step", 1)?);
             done(a.var(0, "input")?.slice_scatter(&a.var(1, "src")?, dim, start, end, step))
         }),
-        torch("select_scatter", &["select_scatter", "diagonal_scatter"], |a| {
+        torch("select_scatter", &["select_scatter"], |a| {
             done(a.var(0, "input")?.select_scatter(&a.var(1, "src")?, a.int(2, "dim")?, a.int(3, "index")?))
         }),
         torch("index_copy", &["index_copy"], |a| {
@@ -235,10 +235,18 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
                 false => x.index_fill(dim, &ids, a.number(3, "value")?),
             })
         }),
-        torch("index_put", &["index_put", "put"], |a| {
+        torch("index_put", &["index_put"], |a| {
             let (x, values) = (a.var(0, "input")?, a.var(2, "values")?);
             let indices: Vec<Index> = a.vars(1, "indices")?.iter().map(|ids| Index::Tensor(ids.value())).collect();
             done(x.index_put(indices, &values, a.flag(3, "accumulate", false)?))
+        }),
+        torch("diagonal_scatter", &["diagonal_scatter"], |a| {
+            let (offset, dim1, dim2) = (a.int_or(2, "offset", 0)?, a.int_or(3, "dim1", 0)?, a.int_or(4, "dim2", 1)?);
+            done(a.var(0, "input")?.diagonal_scatter(&a.var(1, "src")?, offset, dim1, dim2))
+        }),
+        torch("put", &["put"], |a| {
+            let (x, ids, source) = (a.var(0, "input")?, a.tensor(1, "index")?, a.var(2, "source")?);
+            done(x.put(&ids, &source, a.flag(3, "accumulate", false)?))
         }),
         torch("masked_scatter", &["masked_scatter"], |a| {
             done(a.var(0, "input")?.masked_scatter(&a.tensor(1, "mask")?, &a.var(2, "source")?))

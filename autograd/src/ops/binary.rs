@@ -126,7 +126,7 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
             })),*]
         };
     }
-    alike! { hypot logaddexp xlogy fmax fmin }
+    alike! { hypot logaddexp xlogy copysign fmax fmin }
 }
 
 #[cfg(test)]

@@ -116,7 +116,8 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
     };
     vec![
         torch("div:trunc_rounding", &["div_mode"], divide),
-        torch("div:floor_rounding", &["div_mode", "floor_divide"], divide),
+        torch("div:floor_rounding", &["div_mode"], divide),
+        torch("floor_divide", &["floor_divide"], |a| done(a.var(0, "input")?.floor_divide(&a.var(1, "other")?))),
         torch("remainder", &["remainder"], |a| done(a.var(0, "input")?.remainder(&a.var(1, "other")?))),
         torch("fmod", &["fmod"], |a| done(a.var(0, "input")?.fmod(&a.var(1, "other")?))),
     ]

@@ -18,6 +18,9 @@ impl Operand for Var {
     fn regroup(&self, shape: ReshapeTarget) -> Self {
         self.reshape(shape)
     }
+    fn stretch(&self, shape: Shape) -> Self {
+        self.broadcast_to(shape)
+    }
     fn add_up(&self, dims: Dims) -> Self {
         self.sum_dim(dims, false)
     }
@@ -100,8 +103,23 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 #[cfg(test)]
 pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
     use crate::testing::conformance::*;
-    vec![torch("einsum", &["einsum"], |a| {
-        let operands = a.vars(0, "operands")?;
-        done(Var::einsum(&a.text(1, "equation", "")?, &operands.iter().collect::<Vec<_>>()))
-    })]
+    vec![
+        torch("einsum", &["einsum"], |a| {
+            let operands = a.vars(0, "operands")?;
+            done(Var::einsum(&a.text(1, "equation", "")?, &operands.iter().collect::<Vec<_>>()))
+        }),
+        torch("tensordot", &["tensordot"], |a| {
+            let (x, y) = (a.var(0, "a")?, a.var(1, "b")?);
+            let (dims, other) = match a.raw(2, "dims") {
+                Some(&Arg::Int(n)) => ((-n as isize..0).collect(), (0..n as isize).collect()),
+                Some(Arg::List(lists)) if lists.len() == 2 => {
+                    let dims = |list: &Arg| list.ints().map_or_else(|| skip("dims that are no numbers"), Ok);
+                    (dims(&lists[0])?, dims(&lists[1])?)
+                }
+                _ => return skip("dims that are neither a number nor two lists"),
+            };
+            let (dims, other): (Vec<isize>, Vec<isize>) = (dims, other);
+            done(x.tensordot(&y, &dims, &other))
+        }),
+    ]
 }

@@ -182,6 +182,7 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
     vec![
         torch("amax", &["amax"], |a| reduced(a).and_then(|(x, dims, keepdim)| done(x.amax(dims, keepdim)))),
         torch("amin", &["amin"], |a| reduced(a).and_then(|(x, dims, keepdim)| done(x.amin(dims, keepdim)))),
+        torch("aminmax", &["aminmax"], |a| reduced(a).and_then(|(x, dims, keepdim)| done(x.aminmax(dims, keepdim)))),
         torch("max:reduction_no_dim", &["max"], |a| done(a.var(0, "input")?.max())),
         torch("min:reduction_no_dim", &["min"], |a| done(a.var(0, "input")?.min())),
         torch("max:reduction_with_dim", &["max_dim"], |a| {

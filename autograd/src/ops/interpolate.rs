@@ -112,6 +112,7 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
         let (size, scale_factor) = (a.opt_ints(1, "size")?, a.opt_number(2, "scale_factor")?);
         let mode = match &*a.text(3, "mode", "nearest")? {
             "nearest" => InterpolateMode::Nearest,
+            "nearest-exact" => InterpolateMode::NearestExact,
             _ => InterpolateMode::Linear,
         };
         done(x.interpolate(&Interpolate {
@@ -126,6 +127,10 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
         torch("nn.functional.interpolate:nearest", &["interpolate"], interpolate),
         torch("nn.functional.interpolate:linear", &["interpolate"], interpolate),
         torch("nn.functional.interpolate:bilinear", &["interpolate"], interpolate),
+        torch("nn.functional.interpolate:nearest-exact", &["interpolate"], interpolate),
+        torch("nn.functional.channel_shuffle", &["channel_shuffle"], |a| {
+            done(a.var(0, "input")?.channel_shuffle(a.size(1, "groups")?))
+        }),
         torch("nn.functional.pixel_shuffle", &["pixel_shuffle"], |a| {
             done(a.var(0, "input")?.pixel_shuffle(a.size(1, "upscale_factor")?))
         }),

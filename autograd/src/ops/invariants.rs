@@ -209,6 +209,17 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
     vec![
         torch("linalg.det", &["det"], |a| done(a.var(0, "A")?.det())),
         torch("linalg.slogdet", &["slogdet"], |a| done(a.var(0, "A")?.slogdet())),
+        torch("linalg.pinv", &["pinv"], |a| {
+            let rtol = match a.raw(2, "rtol") {
+                Some(Arg::Tensor(t)) if t.numel() == 1 => Some(t.item::<f64>()),
+                Some(Arg::Tensor(_)) => return skip("a tolerance for each matrix"),
+                _ => a.opt_number(2, "rtol")?,
+            };
+            if a.flag(3, "hermitian", false)? {
+                return skip("`hermitian`");
+            }
+            done(a.var(0, "A")?.pinv(rtol))
+        }),
         torch("logdet", &["logdet"], |a| done(a.var(0, "input")?.logdet())),
         torch("linalg.matrix_power", &["matrix_power"], |a| done(a.var(0, "A")?.matrix_power(a.int(1, "n")? as i64))),
     ]

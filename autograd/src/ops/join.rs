@@ -248,8 +248,13 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
         Ok(if a.text(usize::MAX, "indexing", "ij")? == "xy" { Indexing::Xy } else { Indexing::Ij })
     }
     vec![
-        torch("cat", &["cat", "hstack", "vstack", "column_stack"], |a| {
-            done(Var::cat(&a.vars(0, "tensors")?, a.int_or(1, "dim", 0)?))
+        torch("cat", &["cat"], |a| done(Var::cat(&a.vars(0, "tensors")?, a.int_or(1, "dim", 0)?))),
+        torch("hstack", &["hstack"], |a| done(Var::hstack(&a.vars(0, "tensors")?))),
+        torch("vstack", &["vstack"], |a| done(Var::vstack(&a.vars(0, "tensors")?))),
+        torch("column_stack", &["column_stack"], |a| done(Var::column_stack(&a.vars(0, "tensors")?))),
+        torch("cartesian_prod", &["cartesian_prod"], |a| {
+            let vectors: Result<Vec<Var>, Skip> = (0..a.len()).map(|i| a.var(i, "tensors")).collect();
+            done(Var::cartesian_prod(&vectors?))
         }),
         torch("stack", &["stack"], |a| done(Var::stack(&a.vars(0, "tensors")?, a.int_or(1, "dim", 0)?))),
         torch("split", &["split"], split),
@@ -267,7 +272,7 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
             done(x.tensor_split(cuts, dim))
         }),
         torch("unbind", &["unbind"], |a| done(a.var(0, "input")?.unbind(a.int_or(1, "dim", 0)?))),
-        torch("meshgrid:variadic_tensors", &["meshgrid", "cartesian_prod"], |a| {
+        torch("meshgrid:variadic_tensors", &["meshgrid"], |a| {
             let vectors: Result<Vec<Var>, Skip> = (0..a.len()).map(|i| a.var(i, "tensors")).collect();
             done(Var::meshgrid(&vectors?, indexing(a)?))
         }),

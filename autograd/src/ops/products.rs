@@ -322,6 +322,7 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
         torch("mv", &["mv"], |a| two(a, "vec").and_then(|(x, y)| done(x.mv(&y)))),
         torch("dot", &["dot"], |a| two(a, "tensor").and_then(|(x, y)| done(x.dot(&y)))),
         torch("outer", &["outer"], |a| two(a, "vec2").and_then(|(x, y)| done(x.outer(&y)))),
+        torch("kron", &["kron"], |a| two(a, "other").and_then(|(x, y)| done(x.kron(&y)))),
         torch("inner", &["inner"], |a| two(a, "other").and_then(|(x, y)| done(x.inner(&y)))),
         torch("addmm", &["addmm"], |a| sum(a, crate::Var::addmm)),
         torch("addmv", &["addmv"], |a| sum(a, crate::Var::addmv)),

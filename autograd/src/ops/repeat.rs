@@ -156,6 +156,7 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
         torch("nn.functional.pad:constant", &["pad"], padded),
         torch("nn.functional.pad:reflect", &["pad"], padded),
         torch("nn.functional.pad:replicate", &["pad"], padded),
+        torch("nn.functional.pad:replicate_negative", &["pad"], padded),
         torch("nn.functional.pad:circular", &["pad"], padded),
     ]
 }

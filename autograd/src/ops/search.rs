@@ -126,9 +126,13 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
             let sorter = a.opt_tensor(usize::MAX, "sorter")?;
             places(a, |right| sequence.searchsorted(&values, right, sorter.as_ref()))
         }),
-        torch("bucketize", &["bucketize", "histc"], |a| {
+        torch("bucketize", &["bucketize"], |a| {
             let (x, boundaries) = (a.var(0, "input")?, a.tensor(1, "boundaries")?);
             places(a, |right| x.bucketize(&boundaries, right))
+        }),
+        torch("histc", &["histc"], |a| {
+            let (x, bins) = (a.var(0, "input")?, a.size_or(1, "bins", 100)?);
+            done(x.histc(bins, a.number_or(2, "min", 0.0)?, a.number_or(3, "max", 0.0)?))
         }),
     ]
 }

@@ -218,8 +218,8 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
     use crate::testing::conformance::*;
     vec![
-        torch("reshape", &["reshape", "reshape_as"], |a| done(a.var(0, "input")?.reshape(a.rest(1, "shape")?))),
-        torch("view", &["view", "view_as"], |a| done(a.var(0, "input")?.view(a.rest(1, "shape")?))),
+        torch("reshape", &["reshape"], |a| done(a.var(0, "input")?.reshape(a.rest(1, "shape")?))),
+        torch("view", &["view"], |a| done(a.var(0, "input")?.view(a.rest(1, "shape")?))),
         torch("flatten", &["flatten"], |a| {
             done(a.var(0, "input")?.flatten(a.int_or(1, "start_dim", 0)?, a.int_or(2, "end_dim", -1)?))
         }),
@@ -234,14 +234,22 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
             done(if dims.is_empty() { x.reshape_as(&x) } else { x.squeeze(dims) })
         }),
         torch("unsqueeze", &["unsqueeze"], |a| done(a.var(0, "input")?.unsqueeze(a.int(1, "dim")?))),
-        torch("transpose", &["transpose", "swapaxes"], |a| {
+        torch("transpose", &["transpose"], |a| {
             done(a.var(0, "input")?.transpose(a.int(1, "dim0")?, a.int(2, "dim1")?))
         }),
         torch("permute", &["permute"], |a| done(a.var(0, "input")?.permute(&a.rest(1, "dims")?))),
         torch("movedim", &["movedim"], |a| {
             done(a.var(0, "input")?.movedim(a.ints(1, "source")?, a.ints(2, "destination")?))
         }),
-        torch("expand", &["expand", "expand_as"], |a| done(a.var(0, "input")?.expand(a.rest(1, "size")?))),
+        torch("t", &["t"], |a| done(a.var(0, "input")?.t())),
+        torch("reshape_as", &["reshape_as"], |a| done(a.var(0, "input")?.reshape_as(&a.var(1, "other")?))),
+        torch("view_as", &["view_as"], |a| done(a.var(0, "input")?.view_as(&a.var(1, "other")?))),
+        torch("expand_as", &["expand_as"], |a| done(a.var(0, "input")?.expand_as(&a.var(1, "other")?))),
+        torch("broadcast_tensors", &["broadcast_tensors"], |a| {
+            let vars: Result<Vec<Var>, Skip> = (0..a.len()).map(|i| a.var(i, "tensors")).collect();
+            done(Var::broadcast_tensors(&vars?))
+        }),
+        torch("expand", &["expand"], |a| done(a.var(0, "input")?.expand(a.rest(1, "size")?))),
         torch("broadcast_to", &["broadcast_to"], |a| done(a.var(0, "input")?.broadcast_to(a.ints(1, "size")?))),
     ]
 }

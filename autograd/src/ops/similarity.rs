@@ -52,7 +52,9 @@ impl Var {
     /// As [`Var::vector_norm`], and the negative of it for `b`.
     #[track_caller]
     pub fn pairwise_distance(&self, other: &Var, p: f64, eps: f64, keepdim: bool) -> Var {
-        (self - other + eps).vector_norm(p, -1, keepdim)
+        let difference = self - other;
+        let float = difference.dtype().to_float();
+        (difference.to_dtype(float) + eps).vector_norm(p, -1, keepdim)
     }
 }
 
@@ -92,6 +94,11 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
         torch("nn.functional.normalize", &["normalize"], |a| {
             let x = a.var(0, "input")?;
             done(x.normalize(a.number_or(1, "p", 2.0)?, a.int_or(2, "dim", 1)?, a.number_or(3, "eps", 1e-12)?))
+        }),
+        torch("nn.functional.pairwise_distance", &["pairwise_distance"], |a| {
+            let (x, y) = (a.var(0, "x1")?, a.var(1, "x2")?);
+            let (p, eps) = (a.number_or(2, "p", 2.0)?, a.number_or(3, "eps", 1e-6)?);
+            done(x.pairwise_distance(&y, p, eps, a.flag(4, "keepdim", false)?))
         }),
         torch("nn.functional.cosine_similarity", &["cosine_similarity"], |a| {
             let (x, y) = (a.var(0, "x1")?, a.var(1, "x2")?);

@@ -76,6 +76,10 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
     }
     vec![
         torch("softmax", &["softmax"], |a| converted(a).and_then(|(x, dim)| done(x.softmax(dim)))),
+        torch("softmax:with_dtype", &["softmax"], |a| converted(a).and_then(|(x, dim)| done(x.softmax(dim)))),
+        torch("log_softmax:with_dtype", &["log_softmax"], |a| {
+            converted(a).and_then(|(x, dim)| done(x.log_softmax(dim)))
+        }),
         torch("log_softmax", &["log_softmax"], |a| converted(a).and_then(|(x, dim)| done(x.log_softmax(dim)))),
     ]
 }

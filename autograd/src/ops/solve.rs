@@ -126,6 +126,13 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
             let (left, unitriangular) = (a.flag(3, "left", true)?, a.flag(4, "unitriangular", false)?);
             done(x.solve_triangular(&b, Triangular { upper, left, unitriangular }))
         }),
+        torch("cholesky_solve", &["cholesky_solve"], |a| {
+            let (b, factor) = (a.var(0, "B")?, a.var(1, "L")?);
+            if factor.requires_grad() && factor.numel() > 0 {
+                return skip("a gradient of the triangle that is not read, which is zero here");
+            }
+            done(b.cholesky_solve(&factor, a.flag(2, "upper", false)?))
+        }),
         torch("linalg.inv", &["inv"], |a| done(a.var(0, "A")?.inv())),
     ]
 }

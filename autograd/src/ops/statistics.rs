@@ -260,6 +260,22 @@ pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
         torch("var_mean", &["var_mean_dim"], |a| {
             moments(a).and_then(|(x, dims, correction, keepdim)| done(x.var_mean_dim(dims, correction, keepdim)))
         }),
+        torch("var_mean:unbiased", &["var_mean_dim"], |a| {
+            moments(a).and_then(|(x, dims, correction, keepdim)| done(x.var_mean_dim(dims, correction, keepdim)))
+        }),
+        torch("std_mean:unbiased", &["std_mean_dim"], |a| {
+            moments(a).and_then(|(x, dims, correction, keepdim)| done(x.std_mean_dim(dims, correction, keepdim)))
+        }),
+        torch("nansum", &["nansum"], |a| {
+            done(a.var(0, "input")?.nansum(a.dims(1, "dim")?, a.flag(2, "keepdim", false)?))
+        }),
+        torch("nanmean", &["nanmean"], |a| {
+            done(a.var(0, "input")?.nanmean(a.dims(1, "dim")?, a.flag(2, "keepdim", false)?))
+        }),
+        torch("nanmedian", &["nanmedian", "nanmedian_dim"], |a| {
+            let (x, dim, keepdim) = (a.var(0, "input")?, a.opt_int(1, "dim")?, a.flag(2, "keepdim", false)?);
+            dim.map_or_else(|| done(x.nanmedian()), |dim| done(x.nanmedian_dim(dim, keepdim)))
+        }),
         torch("std_mean", &["std_mean_dim"], |a| {
             moments(a).and_then(|(x, dims, correction, keepdim)| done(x.std_mean_dim(dims, correction, keepdim)))
         }),

@@ -83,10 +83,17 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
 pub(crate) fn torch() -> Vec<crate::testing::conformance::Torch> {
     use crate::testing::conformance::*;
     let norm = |a: &Args| {
-        let (x, ord) = (a.var(0, "input")?, a.number_or(1, "ord", 2.0)?);
+        // The Frobenius norm is the 2-norm of all elements.
+        let frobenius = matches!(a.raw(1, "p"), Some(Arg::Str(p)) if p == "fro");
+        let (x, ord) = (a.var(0, "input")?, if frobenius { 2.0 } else { a.number_or(1, "ord", 2.0)? });
         done(x.vector_norm(ord, a.dims(2, "dim")?, a.flag(3, "keepdim", false)?))
     };
-    vec![torch("norm", &["norm", "vector_norm"], norm), torch("linalg.vector_norm", &["vector_norm"], norm)]
+    vec![
+        torch("norm", &["vector_norm"], norm),
+        torch("norm:fro", &["vector_norm"], norm),
+        torch("norm:inf", &["vector_norm"], norm),
+        torch("linalg.vector_norm", &["vector_norm"], norm),
+    ]
 }
 
 #[cfg(test)]

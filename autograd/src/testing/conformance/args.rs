@@ -78,7 +78,7 @@ impl Arg {
         if let Arg::Int(x) = self { Some(*x) } else { None }
     }
 
-    fn ints(&self) -> Option<Vec<isize>> {
+    pub fn ints(&self) -> Option<Vec<isize>> {
         match self {
             Arg::Int(x) => Some(vec![*x as isize]),
             Arg::List(items) => items.iter().map(|item| item.int().map(|x| x as isize)).collect(),

@@ -17,6 +17,8 @@ pub trait Operand: Clone {
     fn reorder(&self, order: &[isize]) -> Self;
     /// The same elements in another shape.
     fn regroup(&self, shape: ReshapeTarget) -> Self;
+    /// Dimensions of size 1 repeated to those of `shape`.
+    fn stretch(&self, shape: Shape) -> Self;
     /// The sum over `dims`, which go away.
     fn add_up(&self, dims: Dims) -> Self;
     /// The product, element by element, broadcast.
@@ -37,6 +39,9 @@ impl Operand for Tensor {
     }
     fn regroup(&self, shape: ReshapeTarget) -> Self {
         self.reshape(shape)
+    }
+    fn stretch(&self, shape: Shape) -> Self {
+        self.broadcast_to(shape)
     }
     fn add_up(&self, dims: Dims) -> Self {
         self.sum_dim(dims, false)
@@ -78,7 +83,7 @@ impl Tensor {
     }
 
     /// The sum of products over dimensions `dims` of this tensor and `other_dims` of the other, paired in order; the
-    /// remaining dimensions stay, this tensor's first.
+    /// remaining dimensions stay, this tensor's first. In a pair a size of 1 stretches.
     ///
     /// # Panics
     /// If the lists differ in length, or name a dimension that is not there or a pair of different sizes.
@@ -130,7 +135,8 @@ pub fn einsum<T: Operand>(equation: &str, operands: &[&T]) -> Result<T> {
 pub fn tensordot<T: Operand>(a: &T, b: &T, a_dims: &[isize], b_dims: &[isize]) -> Result<T> {
     let (a_shape, b_shape) = (a.sizes(), b.sizes());
     let shapes: [(&str, &[usize]); 2] = [("lhs", &a_shape), ("rhs", &b_shape)];
-    let broken = |what: String| Error::shape("tensordot", what, &shapes, "as many dimensions of equal sizes from both");
+    let broken =
+        |what: String| Error::shape("tensordot", what, &shapes, "as many dimensions from both, of equal sizes or 1");
     if a_dims.len() != b_dims.len() {
         return Err(broken(format!("{} dimensions of one operand, {} of the other", a_dims.len(), b_dims.len())));
     }
@@ -139,9 +145,17 @@ pub fn tensordot<T: Operand>(a: &T, b: &T, a_dims: &[isize], b_dims: &[isize]) -
         dims => Dims::from(dims).resolve("tensordot", shape.len()),
     };
     let (a_dims, b_dims) = (resolve(a_dims, &a_shape)?, resolve(b_dims, &b_shape)?);
-    if let Some((&i, &j)) = a_dims.iter().zip(&b_dims).find(|&(&i, &j)| a_shape[i] != b_shape[j]) {
-        return Err(broken(format!("dimension {i} has size {}, dimension {j} has size {}", a_shape[i], b_shape[j])));
+    let (mut a_full, mut b_full) = (a_shape.to_vec(), b_shape.to_vec());
+    for (&i, &j) in a_dims.iter().zip(&b_dims) {
+        match (a_shape[i], b_shape[j]) {
+            (m, n) if m == n => {}
+            (1, n) => a_full[i] = n,
+            (m, 1) => b_full[j] = m,
+            (m, n) => return Err(broken(format!("dimension {i} has size {m}, dimension {j} has size {n}"))),
+        }
     }
+    let (a_shape, b_shape) = (Shape::from(a_full), Shape::from(b_full));
+    let (a, b) = (&a.stretch(a_shape.clone()), &b.stretch(b_shape.clone()));
     let rest = |dims: &[usize], n: usize| (0..n).filter(|d| !dims.contains(d)).collect::<Vec<_>>();
     let (rows, columns) = (rest(&a_dims, a_shape.len()), rest(&b_dims, b_shape.len()));
     let size = |shape: &Shape, dims: &[usize]| dims.iter().map(|&d| shape[d]).collect::<Vec<_>>();

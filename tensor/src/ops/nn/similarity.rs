@@ -46,7 +46,7 @@ impl Tensor {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn pairwise_distance(&self, other: &Tensor, p: f64, eps: f64, keepdim: bool) -> Tensor {
-        let dtype = self.dtype().promote(other.dtype()).to_float();
-        (self.to_dtype(dtype) - other.to_dtype(dtype) + eps).vector_norm(p, -1, keepdim)
+        let difference = self - other;
+        (difference.to_dtype(difference.dtype().to_float()) + eps).vector_norm(p, -1, keepdim)
     }
 }
