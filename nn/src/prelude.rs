@@ -25,9 +25,9 @@
 pub use autograd::{Var, no_grad};
 pub use tensor::{DType, Tensor, manual_seed};
 
+pub use crate::layers::*;
+pub use crate::losses::*;
 pub use crate::{
-    Approximate, AttentionMasks, Buffer, CrossEntropy, CrossEntropyLoss, Dropout, Embedding, EmbeddingOptions, Flatten,
-    FlattenOptions, Forward, GELU, Identity, LayerNorm, LayerNormOptions, Linear, LinearOptions, LogSoftmax, MSELoss,
-    Module, MultiheadAttention, MultiheadAttentionOptions, Parameter, ReLU, Reduction, Sequential, SiLU, Sigmoid,
-    Softmax, StateDict, Tanh, Training, functional, init, sequential,
+    Buffer, CrossEntropy, Forward, Hooked, Module, ModuleDict, ModuleList, Parameter, ParameterList, Reduction,
+    Sequential, StateDict, Training, functional, init, sequential,
 };

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use tensor::{DType, Tensor, safetensors};
 
-/// A file of golden numbers made by `scripts/make_fixtures.py`: tensors by `case/part`.
+/// A file of golden numbers made by one of the scripts: tensors by `case/part`.
 pub struct Fixture {
     tensors: BTreeMap<String, Tensor>,
+    metadata: BTreeMap<String, String>,
 }
 
 impl Fixture {
@@ -18,7 +19,15 @@ impl Fixture {
     pub fn load(name: &str) -> Fixture {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format!("{name}.safetensors"));
         let file = safetensors::load(path).expect("the fixture is in the tree");
-        Fixture { tensors: file.tensors.into_iter().collect() }
+        Fixture { tensors: file.tensors.into_iter().collect(), metadata: file.metadata.into_iter().collect() }
+    }
+
+    /// An entry of the file's metadata.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn metadata(&self, name: &str) -> String {
+        self.metadata.get(name).unwrap_or_else(|| panic!("the fixture has no metadata {name:?}")).clone()
     }
 
     /// The names before the slash, each once, without `shared`.

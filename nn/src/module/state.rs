@@ -6,8 +6,7 @@ use std::fmt;
 use indexmap::IndexMap;
 use tensor::Tensor;
 
-use crate::module::walk;
-use crate::{Buffer, Member, Module, Parameter};
+use super::{Buffer, Member, Module, Parameter, walk};
 
 /// The tensors of a module under their dotted names, in order.
 pub type StateDict = IndexMap<String, Tensor>;

@@ -1,13 +1,27 @@
 //! The `Module` trait: one walk over a module's members, and everything that follows from it.
 
+mod containers;
+mod field;
+mod hooks;
+mod parameter;
+mod sequential;
+mod state;
+mod summary;
+mod tree;
+
+pub use containers::{BufferList, ModuleDict, ModuleList, ParameterList};
+pub use field::{Field, Member};
+pub use hooks::{Hook, Hooked};
+pub use parameter::{Buffer, Parameter, Training};
+pub use sequential::Sequential;
+pub use state::{LoadError, LoadOptions, LoadReport, StateDict};
+pub use summary::Summary;
+
+use std::any::Any;
 use std::collections::HashSet;
-use std::fmt;
 
 use autograd::Var;
 use tensor::{DType, Tensor};
-
-use crate::state::{self, LoadError, LoadOptions, LoadReport, StateDict};
-use crate::{Buffer, Member, Parameter};
 
 /// A part of a model: parameters, buffers and other modules, walked by name.
 ///
@@ -89,6 +103,12 @@ pub trait Module: AsModule {
     /// What stands between the parentheses of the printed tree, such as `in_features=4, out_features=2, bias=True`.
     fn extra_repr(&self) -> String {
         String::new()
+    }
+
+    /// The module that this one only points to, as a `Box`, an `Rc` and a [`Hooked`] do; everything that can be asked of
+    /// this module is asked of that one.
+    fn target(&self) -> Option<&dyn Module> {
+        None
     }
 
     /// The parameters of the whole tree, each once.
@@ -267,6 +287,25 @@ pub trait Module: AsModule {
         }
     }
 
+    /// A table of the modules that have parameters or buffers: path, type, shapes, number of elements, and the totals.
+    ///
+    /// ```
+    /// use nn::prelude::*;
+    ///
+    /// let model = sequential![Linear::new(100, 40), ReLU::new(), Linear::new(40, 2)];
+    /// assert_eq!(
+    ///     model.summary().to_string(),
+    ///     "module  type    shapes                         parameters
+    /// 0       Linear  weight [40, 100], bias [40]         4,040
+    /// 2       Linear  weight [2, 40], bias [2]               82
+    /// 4,122 parameters, 4,122 trainable, 0 frozen
+    /// 16.5 kB in memory"
+    /// );
+    /// ```
+    fn summary(&self) -> Summary {
+        Summary::new(self.as_module())
+    }
+
     /// The number of numbers in all parameters; a tied parameter counts once.
     fn num_parameters(&self) -> usize {
         self.parameters().iter().map(|parameter| parameter.numel()).sum()
@@ -290,14 +329,41 @@ pub trait Module: AsModule {
 }
 
 /// A module as a trait object; every [`Module`] has it.
-pub trait AsModule {
+pub trait AsModule: 'static {
     /// The module behind a `dyn` reference.
     fn as_module(&self) -> &dyn Module;
+
+    /// The module as a value of unknown type.
+    fn as_any(&self) -> &dyn Any;
 }
 
 impl<M: Module> AsModule for M {
     fn as_module(&self) -> &dyn Module {
         self
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl dyn Module {
+    /// The module as an `M`, if it is one or points to one: Python's `isinstance`.
+    ///
+    /// ```
+    /// use nn::prelude::*;
+    ///
+    /// let model = sequential![Linear::new(2, 3), ReLU::new(), Linear::new(3, 1)];
+    /// model.apply(&mut |module| {
+    ///     if let Some(linear) = module.downcast_ref::<Linear>() {
+    ///         init::xavier_uniform_(&linear.weight, 1.0);
+    ///         init::zeros_(linear.bias.as_ref().unwrap());
+    ///     }
+    /// });
+    /// ```
+    pub fn downcast_ref<M: Module>(&self) -> Option<&M> {
+        let found = self.as_any().downcast_ref::<M>();
+        found.or_else(|| self.target().and_then(|target| target.downcast_ref()))
     }
 }
 
@@ -329,34 +395,5 @@ fn walk_below<'a>(module: &'a dyn Module, prefix: &str, each: &mut dyn FnMut(&st
     for (path, child) in children {
         each(&path, Member::Module(child));
         walk_below(child, &path, each);
-    }
-}
-
-impl fmt::Display for dyn Module + '_ {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&tree(self))
-    }
-}
-
-/// PyTorch's printed tree; equal neighbours with consecutive numbers are folded into `(0-3): 4 x ...`.
-fn tree(module: &dyn Module) -> String {
-    let mut blocks: Vec<(String, String, usize)> = Vec::new();
-    for (name, child) in module.named_children() {
-        let text = tree(child).replace('\n', "\n  ");
-        match blocks.last_mut() {
-            Some((_, last, count)) if *last == text && name.parse::<usize>().is_ok() => *count += 1,
-            _ => blocks.push((name, text, 1)),
-        }
-    }
-    let lines = blocks.iter().map(|(name, text, count)| match (count, name.parse::<usize>()) {
-        (2.., Ok(first)) => format!("\n  ({first}-{}): {count} x {text}", first + count - 1),
-        _ => format!("\n  ({name}): {text}"),
-    });
-    let lines: String = lines.collect();
-    let extra = module.extra_repr();
-    match (lines.is_empty(), extra.is_empty()) {
-        (true, _) => format!("{}({extra})", module.type_name()),
-        (false, true) => format!("{}({lines}\n)", module.type_name()),
-        (false, false) => format!("{}(\n  {extra}{lines}\n)", module.type_name()),
     }
 }

@@ -20,10 +20,10 @@ pub enum Member<'a> {
 }
 
 /// What a field of a module may be: a module (also in a `Box` or an `Rc`), a [`Parameter`], a [`Buffer`], a
-/// [`Training`] flag, or an `Option`, a `Vec` or an array of those.
+/// [`Training`] flag, or an `Option`, a list or a dictionary of those.
 ///
-/// `None` is a field that is not there. A `Vec` or an array is a child module with the children `0`, `1`, ..., like
-/// PyTorch's `ModuleList`. `#[derive(Module)]` calls this for each field; there is no need to implement it, because
+/// `None` is a field that is not there. A `Vec`, an array or an `IndexMap` is a child module: see
+/// [`ModuleList`](crate::ModuleList) and [`ModuleDict`](crate::ModuleDict). `#[derive(Module)]` calls this for each field; there is no need to implement it, because
 /// every [`Module`] has it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a module, a Parameter, a Buffer, a Training flag nor a container of those",
@@ -31,6 +31,9 @@ pub enum Member<'a> {
     note = "mark the field `#[module(config)]` if it is plain configuration"
 )]
 pub trait Field {
+    /// What PyTorch calls a list of these.
+    const LIST: &'static str = "ModuleList";
+
     /// Hands out what stands under `name`.
     fn visit_field<'a>(&'a self, name: &str, each: &mut dyn FnMut(&str, Member<'a>));
 }
@@ -42,12 +45,16 @@ impl<M: Module> Field for M {
 }
 
 impl Field for Parameter {
+    const LIST: &'static str = "ParameterList";
+
     fn visit_field<'a>(&'a self, name: &str, each: &mut dyn FnMut(&str, Member<'a>)) {
         each(name, Member::Parameter(self));
     }
 }
 
 impl Field for Buffer {
+    const LIST: &'static str = "BufferList";
+
     fn visit_field<'a>(&'a self, name: &str, each: &mut dyn FnMut(&str, Member<'a>)) {
         each(name, Member::Buffer(self));
     }
@@ -67,34 +74,6 @@ impl<T: Field> Field for Option<T> {
     }
 }
 
-/// Children under `0`, `1`, ...
-impl<T: Field> Module for Vec<T> {
-    fn type_name(&self) -> &'static str {
-        "ModuleList"
-    }
-
-    fn visit<'a>(&'a self, each: &mut dyn FnMut(&str, Member<'a>)) {
-        visit_items(self, each);
-    }
-}
-
-/// Children under `0`, `1`, ...
-impl<T: Field, const N: usize> Module for [T; N] {
-    fn type_name(&self) -> &'static str {
-        "ModuleList"
-    }
-
-    fn visit<'a>(&'a self, each: &mut dyn FnMut(&str, Member<'a>)) {
-        visit_items(self, each);
-    }
-}
-
-fn visit_items<'a, T: Field>(items: &'a [T], each: &mut dyn FnMut(&str, Member<'a>)) {
-    for (position, item) in items.iter().enumerate() {
-        item.visit_field(&position.to_string(), each);
-    }
-}
-
 /// The module in the box; the box itself does not show.
 impl<M: Module + ?Sized> Module for Box<M> {
     fn type_name(&self) -> &'static str {
@@ -107,6 +86,10 @@ impl<M: Module + ?Sized> Module for Box<M> {
 
     fn extra_repr(&self) -> String {
         (**self).extra_repr()
+    }
+
+    fn target(&self) -> Option<&dyn Module> {
+        Some((**self).as_module())
     }
 }
 
@@ -128,6 +111,10 @@ impl<M: Module + ?Sized> Module for Rc<M> {
 
     fn extra_repr(&self) -> String {
         (**self).extra_repr()
+    }
+
+    fn target(&self) -> Option<&dyn Module> {
+        Some((**self).as_module())
     }
 }
 

@@ -1,0 +1,17 @@
+//! The layers, one family per file or folder.
+
+mod activation;
+mod arrange;
+mod dropout;
+mod embedding;
+mod linear;
+mod norm;
+mod transformer;
+
+pub use activation::*;
+pub use arrange::*;
+pub use dropout::*;
+pub use embedding::*;
+pub use linear::*;
+pub use norm::*;
+pub use transformer::*;

@@ -1,0 +1,5 @@
+//! Normalisations.
+
+mod layer_norm;
+
+pub use layer_norm::*;

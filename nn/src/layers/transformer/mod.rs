@@ -1,0 +1,5 @@
+//! Attention, and the transformer made of it.
+
+mod attention;
+
+pub use attention::*;

@@ -1,0 +1,1 @@
+//! What PyTorch has in `torch.nn.utils`: functions of parameters, and layers whose weight is computed.
