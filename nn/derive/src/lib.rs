@@ -1,5 +1,7 @@
 //! The derive macro behind `nn::Module`. Use it through `nn`, which documents it beside the trait.
 
+mod hints;
+
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::{quote, quote_spanned};
@@ -23,8 +25,20 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
             "Module is derived for structs; an enum or union writes `impl nn::Module` by hand",
         ));
     };
-    let visits = data.fields.iter().enumerate().map(|(position, field)| visit(position, field));
-    let visits = visits.collect::<Result<Vec<_>>>()?;
+    let mut visits = Vec::new();
+    let mut problems: Option<Error> = None;
+    for (position, field) in data.fields.iter().enumerate() {
+        match visit(position, field) {
+            Ok(visit) => visits.push(visit),
+            Err(problem) => match &mut problems {
+                Some(problems) => problems.combine(problem),
+                None => problems = Some(problem),
+            },
+        }
+    }
+    if let Some(problems) = problems {
+        return Err(problems);
+    }
     let repr = repr_function(input)?.map(|path| {
         quote! {
             fn extra_repr(&self) -> ::std::string::String {
@@ -76,6 +90,9 @@ fn visit(position: usize, field: &Field) -> Result<Tokens> {
             (quote!(#index), position.to_string())
         }
     };
+    if let Some(hint) = hints::hint(&field.ty) {
+        return Err(Error::new(field.ty.span(), format!("field `{name}` {hint}")));
+    }
     Ok(quote_spanned! { field.ty.span() => ::nn::Field::visit_field(&self.#access, #name, each); })
 }
 
@@ -105,4 +122,73 @@ fn repr_function(input: &DeriveInput) -> Result<Option<Path>> {
         })?;
     }
     Ok(function)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    fn problems(input: DeriveInput) -> Vec<String> {
+        match expand(&input) {
+            Ok(_) => Vec::new(),
+            Err(error) => error.into_iter().map(|e| e.to_string()).collect(),
+        }
+    }
+
+    #[test]
+    fn every_field_that_cannot_be_walked_is_named_at_once() {
+        let found = problems(parse_quote! {
+            struct Block {
+                linear: Linear,
+                heads: usize,
+                #[module(config)]
+                eps: f64,
+                mask: Option<Tensor>,
+                names: Vec<String>,
+                scale: autograd::Var,
+            }
+        });
+        assert_eq!(
+            found,
+            [
+                "field `heads` is a `usize`, which is configuration: mark it `#[module(config)]`",
+                "field `mask` is a `Tensor`, which no module can own bare: make it a `Parameter` (trained and saved) or a \
+                 `Buffer` (saved), or mark it `#[module(config)]`",
+                "field `names` is a `String`, which is configuration: mark it `#[module(config)]`",
+                "field `scale` is a `Var`, which no module can own bare: make it a `Parameter` (trained and saved) or a \
+                 `Buffer` (saved), or mark it `#[module(config)]`",
+            ]
+        );
+    }
+
+    #[test]
+    fn tuple_fields_have_their_position_as_name() {
+        let found = problems(parse_quote! { struct Pair(Linear, (f32, f32)); });
+        assert_eq!(found, ["field `1` is a tuple, which is configuration: mark it `#[module(config)]`"]);
+    }
+
+    #[test]
+    fn other_shapes_and_marks_are_refused() {
+        let found = problems(parse_quote! { enum Norm { None } });
+        assert_eq!(found, ["Module is derived for structs; an enum or union writes `impl nn::Module` by hand"]);
+        let found = problems(parse_quote! { struct Block { #[module(skip)] heads: usize } });
+        assert_eq!(found, ["unknown mark of a module's field; the one there is: #[module(config)]"]);
+        let found = problems(parse_quote! { #[module(name = f)] struct Block { linear: Linear } });
+        assert_eq!(found, ["unknown option of a module; the one there is: #[module(repr = function)]"]);
+    }
+
+    #[test]
+    fn what_may_be_a_module_passes() {
+        let found = problems(parse_quote! {
+            struct Block<F> {
+                a: Vec<Box<dyn Forward>>,
+                b: [Linear; 2],
+                c: Option<Rc<Block>>,
+                d: F,
+                e: IndexMap<String, Parameter>,
+            }
+        });
+        assert!(found.is_empty(), "{found:?}");
+    }
 }

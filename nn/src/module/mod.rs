@@ -62,7 +62,7 @@ use tensor::{DType, Tensor};
 /// #[derive(Module)]
 /// struct Block {
 ///     linear: Linear,
-///     heads: usize, // error: `usize` is neither a module, a Parameter, .. mark the field `#[module(config)]`
+///     heads: usize, // error: field `heads` is a `usize`, which is configuration: mark it `#[module(config)]`
 /// }
 /// ```
 ///
@@ -295,9 +295,9 @@ pub trait Module: AsModule {
     /// let model = sequential![Linear::new(100, 40), ReLU::new(), Linear::new(40, 2)];
     /// assert_eq!(
     ///     model.summary().to_string(),
-    ///     "module  type    shapes                         parameters
-    /// 0       Linear  weight [40, 100], bias [40]         4,040
-    /// 2       Linear  weight [2, 40], bias [2]               82
+    ///     "module  type    shapes                       parameters
+    /// 0       Linear  weight [40, 100], bias [40]       4,040
+    /// 2       Linear  weight [2, 40], bias [2]             82
     /// 4,122 parameters, 4,122 trainable, 0 frozen
     /// 16.5 kB in memory"
     /// );

@@ -25,21 +25,19 @@ impl fmt::Display for dyn Module + '_ {
     }
 }
 
-/// Equal neighbours with consecutive numbers are folded into `(0-3): 4 x ...`.
+/// In a list, equal neighbours are folded into `(0-3): 4 x ...`.
 fn tree(module: &dyn Module, counts: bool) -> String {
+    let folds = module.type_name() == "ModuleList";
     let mut blocks: Vec<(String, String, usize)> = Vec::new();
     for (name, child) in module.named_children() {
         let text = tree(child, counts).replace('\n', "\n  ");
         match blocks.last_mut() {
-            Some((_, last, count)) if *last == text && name.parse::<usize>().is_ok() => *count += 1,
+            Some((_, last, count)) if folds && *last == text => *count += 1,
             _ => blocks.push((name, text, 1)),
         }
     }
     let lines = blocks.iter().map(|(name, text, count)| match (count, name.parse::<usize>()) {
-        (2.., Ok(last)) => {
-            let first = last + 1 - count;
-            format!("\n  ({first}-{last}): {count} x {text}")
-        }
+        (2.., Ok(first)) => format!("\n  ({first}-{}): {count} x {text}", first + count - 1),
         _ => format!("\n  ({name}): {text}"),
     });
     let lines: String = lines.collect();
