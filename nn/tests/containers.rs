@@ -134,7 +134,7 @@ fn a_hook_may_register_and_remove_hooks() {
     let layer = Rc::new(Hooked::new(Identity::new()));
     let (calls, inner) = (Rc::new(Cell::new(0)), Rc::downgrade(&layer));
     let count = calls.clone();
-    let own = Rc::new(RefCell::new(None));
+    let own = Rc::new(RefCell::new(None::<nn::Hook>));
     let handle = own.clone();
     let first = layer.register_forward_hook(move |_, _, _| {
         let count = count.clone();
