@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use nn::{Parameter, StateDict};
 use tensor::Tensor;
 
-use crate::rule::{Rule, learning_rate, set_learning_rate};
+use crate::rule::{Rule, learning_rate, momentum, set_learning_rate, set_momentum};
 use crate::state::{self, StateError};
 
 /// Changes parameters by their gradients.
@@ -24,6 +24,16 @@ pub trait Optimizer {
     /// # Panics
     /// When their number is not that of the groups.
     fn set_learning_rates(&mut self, rates: &[f64]);
+
+    /// The momentum of each group: the option `momentum`, or the first of `betas`; none for an optimizer that has
+    /// neither.
+    fn momentums(&self) -> Vec<Option<f64>>;
+
+    /// Sets the momentum of each group, see [`momentums`](Optimizer::momentums).
+    ///
+    /// # Panics
+    /// When their number is not that of the groups, or the optimizer has no momentum.
+    fn set_momentums(&mut self, momentums: &[f64]);
 
     /// The options of the groups and the tensors kept for each parameter, under names such as `param_groups.0.lr` and
     /// `state.3.exp_avg`: everything that an exact resume needs. Parameters count through all groups, as in PyTorch.
@@ -189,6 +199,19 @@ impl<R: Rule> Optimizer for Descent<R> {
         assert_eq!(rates.len(), self.groups.len(), "{}: one learning rate for each group", R::NAME);
         for (group, &lr) in self.groups.iter_mut().zip(rates) {
             set_learning_rate(&mut group.options, lr);
+        }
+    }
+
+    fn momentums(&self) -> Vec<Option<f64>> {
+        self.groups.iter().map(|group| momentum(&group.options)).collect()
+    }
+
+    #[track_caller]
+    fn set_momentums(&mut self, momentums: &[f64]) {
+        assert_eq!(momentums.len(), self.groups.len(), "{}: one momentum for each group", R::NAME);
+        for (group, &value) in self.groups.iter_mut().zip(momentums) {
+            assert!(momentum(&group.options).is_some(), "{}: there is no momentum to set", R::NAME);
+            set_momentum(&mut group.options, value);
         }
     }
 

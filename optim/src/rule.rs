@@ -88,6 +88,25 @@ pub(crate) fn set_learning_rate(rule: &mut impl Rule, lr: f64) {
     });
 }
 
+/// The option that a schedule of the momentum turns: `momentum`, or the first of `betas`.
+pub(crate) fn momentum(rule: &impl Rule) -> Option<f64> {
+    let mut momentum = None;
+    rule.clone().settings(&mut |name, setting| match (name, setting) {
+        ("momentum", Setting::Number(number)) => momentum = Some(*number),
+        ("betas", Setting::Pair(pair)) => momentum = Some(pair.0),
+        _ => {}
+    });
+    momentum
+}
+
+pub(crate) fn set_momentum(rule: &mut impl Rule, momentum: f64) {
+    rule.settings(&mut |name, setting| match (name, setting) {
+        ("momentum", Setting::Number(number)) => *number = momentum,
+        ("betas", Setting::Pair(pair)) => pair.0 = momentum,
+        _ => {}
+    });
+}
+
 /// The rule for a number that must not be negative; NaN is refused too.
 pub(crate) fn not_negative(name: &str, value: f64) -> Result<(), String> {
     if value >= 0.0 { Ok(()) } else { Err(format!("{name} is {value}, must not be negative")) }

@@ -150,6 +150,21 @@ fn groups_have_options_of_their_own() {
 }
 
 #[test]
+fn momentum_is_read_and_set_by_group() {
+    let parameters = || Linear::new(1, 1).parameters();
+    let mut sgd = SGD::with(parameters(), SGDOptions { momentum: 0.5, ..Default::default() });
+    assert_eq!(sgd.momentums(), [Some(0.5)]);
+    sgd.set_momentums(&[0.25]);
+    assert_eq!(sgd.param_groups()[0].options.momentum, 0.25);
+    let mut adam = Adam::new(parameters());
+    adam.add_param_group(ParamGroup::new(parameters(), AdamOptions { betas: (0.7, 0.8), ..Default::default() }));
+    assert_eq!(adam.momentums(), [Some(0.9), Some(0.7)]);
+    adam.set_momentums(&[0.1, 0.2]);
+    assert_eq!(adam.param_groups()[1].options.betas, (0.2, 0.8));
+    assert_eq!(adam.momentums(), [Some(0.1), Some(0.2)]);
+}
+
+#[test]
 fn a_parameter_without_gradient_rests() {
     let layer = Linear::new(2, 2);
     let before = layer.state_dict();
