@@ -255,6 +255,23 @@ fn modules_are_listed_parents_first_and_visited_children_first() {
 }
 
 #[test]
+fn paths_lead_to_modules_parameters_and_buffers() {
+    let model = Model::new();
+    assert_eq!(model.get_submodule("blocks.1.norm").unwrap().type_name(), "LayerNorm");
+    assert_eq!(model.get_submodule("").unwrap().type_name(), "Model");
+    assert!(model.get_parameter("boxed.0.weight").unwrap().ptr_eq(&model.parameters()[14]));
+    assert!(model.get_parameter("scale").unwrap().ptr_eq(&model.scale));
+    assert!(model.get_buffer("count").unwrap().ptr_eq(&model.count));
+    for path in ["blocks.2", "blocks.0.none", ".", "blocks."] {
+        assert!(model.get_submodule(path).is_none(), "{path}");
+    }
+    for path in ["", "count", "blocks.0.norm", "blocks.0.norm.scale", "blocks.0.dropout.training"] {
+        assert!(model.get_parameter(path).is_none(), "{path}");
+    }
+    assert!(model.get_buffer("scale").is_none() && model.get_buffer("embedding.weight").is_none());
+}
+
+#[test]
 fn buffers_are_listed_and_shared_modules_tie() {
     let model = Model::new();
     let names: Vec<String> = model.named_buffers().into_iter().map(|(name, _)| name).collect();

@@ -174,6 +174,40 @@ pub trait Module: AsModule {
         found
     }
 
+    /// The module at this path, such as `"blocks.3.attention"`; this module itself for the empty one.
+    ///
+    /// ```
+    /// use nn::prelude::*;
+    ///
+    /// let model = sequential![Linear::new(2, 3), sequential![Linear::new(3, 1)]];
+    /// model.get_submodule("1.0").unwrap().requires_grad_(false);
+    /// assert!(!model.get_parameter("1.0.bias").unwrap().requires_grad());
+    /// assert!(model.get_submodule("2").is_none());
+    /// ```
+    fn get_submodule(&self, path: &str) -> Option<&dyn Module> {
+        let mut module = self.as_module();
+        for name in path.split('.').filter(|_| !path.is_empty()) {
+            module = module.named_children().into_iter().find(|(child, _)| child == name)?.1;
+        }
+        Some(module)
+    }
+
+    /// The parameter at this path, such as `"blocks.3.norm.weight"`.
+    fn get_parameter(&self, path: &str) -> Option<Parameter> {
+        match own_member(self.as_module(), path)? {
+            Member::Parameter(parameter) => Some(parameter.clone()),
+            _ => None,
+        }
+    }
+
+    /// The buffer at this path, such as `"norm.running_mean"`.
+    fn get_buffer(&self, path: &str) -> Option<Buffer> {
+        match own_member(self.as_module(), path)? {
+            Member::Buffer(buffer) => Some(buffer.clone()),
+            _ => None,
+        }
+    }
+
     /// Calls `f` with every module of the tree, children before parents and this module last.
     ///
     /// ```
@@ -373,6 +407,18 @@ impl dyn Module {
 pub trait Forward: Module {
     /// The output of the module for this input.
     fn forward(&self, input: &Var) -> Var;
+}
+
+/// The parameter, buffer or child at a path.
+fn own_member<'a>(module: &'a dyn Module, path: &str) -> Option<Member<'a>> {
+    let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut found = None;
+    module.get_submodule(parent)?.visit(&mut |own, member| {
+        if own == name && !matches!(member, Member::Training(_)) {
+            found = Some(member);
+        }
+    });
+    found
 }
 
 /// Calls `each` with every member below `module` and its path: own parameters, own buffers and the flag, then each
