@@ -8,10 +8,21 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// A run whose output is no terminal prints no more than one line in this time.
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 
-/// Progress on stderr: step, loss, tokens per second and the time left.
+/// Progress on stderr: what is done, how it goes, and the time left.
 ///
 /// A bar on a terminal; plain lines, at most one in five seconds, when stderr goes to a file or a pipe. A stderr that
 /// nobody reads any more is ignored.
+///
+/// ```
+/// let mut progress = models::progress::Progress::new();
+/// for epoch in 0..2 {
+///     for batch in 0..5 {
+///         progress.update(epoch * 5 + batch + 1, 2 * 5, &format!("epoch {epoch}  loss {:.3}", 0.5));
+///     }
+///     progress.line(&format!("epoch {epoch}  validation loss 0.500  accuracy 90.0%"));
+/// }
+/// progress.finish();
+/// ```
 pub struct Progress {
     bar: Option<ProgressBar>,
     started: Instant,
@@ -30,25 +41,40 @@ impl Progress {
         Progress { bar, started: Instant::now(), last_line: None }
     }
 
+    /// Shows that `done` of `total` is done, with `message` (the loss, say) and the time left.
+    pub fn update(&mut self, done: usize, total: usize, message: &str) {
+        if self.speaks(done, total) {
+            self.show(done, Some(total), &format!("{message}  {} left", human(self.left(done, total))));
+        }
+    }
+
     /// Shows that `step` of `total` is done (`usize::MAX` while that is still being measured), with the loss of that
     /// step and the speed so far.
     pub fn step(&mut self, step: usize, total: usize, loss: f64, tokens_per_s: f64) {
-        if self.bar.is_none() && self.last_line.is_some_and(|at| at.elapsed() < BETWEEN_LINES) && step < total {
-            return;
-        }
         let speed = format!("loss {loss:.3}  {tokens_per_s:.0} tokens/s");
-        let message = match total {
-            usize::MAX => format!("{speed}  measuring"),
-            _ => format!("{speed}  {} left", human(self.left(step, total))),
-        };
+        if total != usize::MAX {
+            self.update(step, total, &speed);
+        } else if self.speaks(step, total) {
+            self.show(step, None, &format!("{speed}  measuring"));
+        }
+    }
+
+    /// Whether something is shown now: always on a terminal, else for the last step and when the last line is old.
+    fn speaks(&self, done: usize, total: usize) -> bool {
+        self.bar.is_some() || self.last_line.is_none_or(|at| at.elapsed() >= BETWEEN_LINES) || done >= total
+    }
+
+    fn show(&mut self, done: usize, total: Option<usize>, message: &str) {
         match &self.bar {
             Some(bar) => {
-                bar.set_length(if total == usize::MAX { 0 } else { total as u64 });
-                bar.set_position(step as u64);
-                bar.set_message(message);
+                bar.set_length(total.unwrap_or(0) as u64);
+                bar.set_position(done as u64);
+                bar.set_message(message.to_owned());
             }
-            None if total == usize::MAX => self.line(&format!("step {step}  {message}")),
-            None => self.line(&format!("step {step}/{total}  {message}")),
+            None => {
+                let total = total.map_or(String::new(), |total| format!("/{total}"));
+                self.line(&format!("step {done}{total}  {message}"));
+            }
         }
     }
 
@@ -118,5 +144,15 @@ mod tests {
         let left = progress.left(100, 300).as_secs_f64();
         assert!((20.0..20.5).contains(&left), "{left}");
         assert_eq!(progress.left(300, 300), Duration::ZERO);
+    }
+
+    #[test]
+    fn without_a_terminal_lines_are_rare_but_for_the_last() {
+        let mut progress = Progress { bar: None, started: Instant::now(), last_line: None };
+        assert!(progress.speaks(1, 10));
+        progress.update(1, 10, "loss 0.5");
+        assert!(!progress.speaks(2, 10) && progress.speaks(10, 10));
+        progress.last_line = Some(Instant::now() - BETWEEN_LINES);
+        assert!(progress.speaks(2, 10));
     }
 }
