@@ -2,6 +2,7 @@
 
 use autograd::Var;
 
+use crate::layers::printed;
 use crate::{Forward, Module, Training};
 
 /// In training `y = x * m / (1 - p)` where each `m` is 0 with probability `p`, else 1; in evaluation `y = x`.
@@ -51,7 +52,7 @@ impl Dropout {
     }
 
     fn repr(&self) -> String {
-        format!("p={}", self.p)
+        format!("p={}, inplace=False", printed::float(self.p))
     }
 }
 

@@ -3,6 +3,7 @@
 use autograd::Var;
 use tensor::DType;
 
+use crate::layers::printed;
 use crate::{Forward, Module, Parameter, init};
 
 /// Options of [`Linear`].
@@ -75,7 +76,7 @@ impl Linear {
     }
 
     fn repr(&self) -> String {
-        let bias = if self.bias.is_some() { "True" } else { "False" };
+        let bias = printed::flag(self.bias.is_some());
         format!("in_features={}, out_features={}, bias={bias}", self.in_features(), self.out_features())
     }
 }

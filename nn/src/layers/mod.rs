@@ -6,6 +6,7 @@ mod dropout;
 mod embedding;
 mod linear;
 mod norm;
+pub(crate) mod printed;
 mod transformer;
 
 pub use activation::*;

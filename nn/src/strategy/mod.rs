@@ -111,6 +111,30 @@ impl<M: Module> Case<M> {
     }
 }
 
+/// Checks that no row of a batch, the first dimension of `input`, changes what another becomes: `forward` of each row alone
+/// gives what it gives among the others, to rounding.
+///
+/// ```
+/// use nn::prelude::*;
+/// use nn::strategy::check_batch_independence;
+/// let x = Var::new(Tensor::randn([4, 3], DType::F64));
+/// assert!(check_batch_independence(|x| Softmax::new(1).forward(x), &x).is_ok());
+/// assert!(check_batch_independence(|x| Softmax::new(0).forward(x), &x).is_err());
+/// ```
+///
+/// # Errors
+/// The first row that differs.
+pub fn check_batch_independence(forward: impl Fn(&Var) -> Var, input: &Var) -> Result<(), Box<dyn Error>> {
+    let together = forward(input).value();
+    for row in 0..input.dim(0) {
+        let (alone, expected) = (forward(&input.narrow(0, row, 1)).value(), together.narrow(0, row, 1));
+        if !alone.allclose(&expected, 1e-12, 1e-12) {
+            return Err(format!("row {row} alone gives {alone:?}, among the others {expected:?}").into());
+        }
+    }
+    Ok(())
+}
+
 /// Modules with inputs: `build` makes a module from a random configuration and says what shape one input has, without
 /// the dimensions of the batch.
 ///

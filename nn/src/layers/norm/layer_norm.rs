@@ -3,6 +3,7 @@
 use autograd::Var;
 use tensor::{DType, Shape, Tensor};
 
+use crate::layers::printed;
 use crate::{Forward, Module, Parameter};
 
 /// Options of [`LayerNorm`].
@@ -79,15 +80,8 @@ impl LayerNorm {
     }
 
     fn repr(&self) -> String {
-        let sizes: Vec<String> = self.normalized_shape.iter().map(usize::to_string).collect();
-        let comma = if sizes.len() == 1 { "," } else { "" };
-        let affine = if self.weight.is_some() { "True" } else { "False" };
-        // As Python prints it: at least two digits in the exponent.
-        let eps = match format!("{:e}", self.eps).split_once("e-") {
-            Some((digits, exponent)) if self.eps < 1e-4 => format!("{digits}e-{exponent:0>2}"),
-            _ => self.eps.to_string(),
-        };
-        format!("({}{comma}), eps={eps}, elementwise_affine={affine}", sizes.join(", "))
+        let (shape, affine) = (printed::tuple(&self.normalized_shape), printed::flag(self.weight.is_some()));
+        format!("{shape}, eps={}, elementwise_affine={affine}", printed::float(self.eps))
     }
 }
 
