@@ -4,7 +4,8 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`mlp`], [`gpt`] | the models, written to be read |
-//! | [`tokenizer`], [`data`], [`corpus`] | text to tokens to batches |
+//! | [`data`] | data sets, the loader, files |
+//! | [`tokenizer`], [`corpus`] | text to tokens |
 //! | [`train`], [`curve`], [`progress`] | the trainer, its loss curve, what it shows |
 //! | [`generate`] | text from a model |
 //! | [`checkpoint`] | model directories in the Hugging Face layout |
