@@ -29,5 +29,5 @@ pub use crate::layers::*;
 pub use crate::losses::*;
 pub use crate::{
     Buffer, CrossEntropy, Forward, Hooked, Module, ModuleDict, ModuleList, Parameter, ParameterList, Reduction,
-    Sequential, StateDict, Training, functional, init, sequential,
+    Sequential, StateDict, Training, functional, init, load_file, save_file, sequential,
 };

@@ -350,3 +350,21 @@ fn a_module_may_be_written_by_hand() {
     assert_eq!(keys(&vec![module]), ["0.weight"]);
     assert_eq!(ByHand(Tensor::scalar(1f32).into()).as_module().to_string(), "ByHand()");
 }
+
+#[test]
+fn a_state_dict_goes_through_a_file_with_every_name_and_dtype() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let (from, into) = (Model::new(), Model::new());
+    from.count.set(Tensor::scalar(7i64));
+    save_file(&from.state_dict(), &path).unwrap();
+    let read = load_file(&path).unwrap();
+    assert!(read["head.weight"].bit_eq(&read["embedding.weight"]) && read["count"].dtype() == DType::I64);
+    into.load_state_dict(&read).unwrap();
+    assert!(into.state_dict().iter().all(|(name, value)| value.bit_eq(&from.state_dict()[name])));
+
+    let missing = load_file(folder.path().join("none.safetensors")).unwrap_err().to_string();
+    assert!(missing.contains("none.safetensors"), "{missing}");
+    std::fs::write(&path, b"no such file format").unwrap();
+    assert!(load_file(&path).unwrap_err().to_string().contains("safetensors"));
+}

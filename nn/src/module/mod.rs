@@ -2,6 +2,7 @@
 
 mod containers;
 mod field;
+mod file;
 mod hooks;
 mod parameter;
 mod sequential;
@@ -11,6 +12,7 @@ mod tree;
 
 pub use containers::{BufferList, ModuleDict, ModuleList, ParameterList};
 pub use field::{Field, Member};
+pub use file::{load_file, save_file};
 pub use hooks::{Hook, Hooked};
 pub use parameter::{Buffer, Parameter, Training};
 pub use sequential::Sequential;
