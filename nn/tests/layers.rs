@@ -166,7 +166,7 @@ fn dropout_refuses_more_than_one() {
 
 #[test]
 #[should_panic(
-    expected = "LayerNorm: the last dimensions are not the normalised ones\n  input [2, 3]   rule [.., [4]]"
+    expected = "layer_norm: the last dimensions are not the normalised ones\n  input [2, 3]   rule [.., [4]]"
 )]
 fn layer_norm_names_the_shapes() {
     LayerNorm::new(4).forward(&Var::new(Tensor::zeros([2, 3], DType::F32)));

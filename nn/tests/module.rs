@@ -293,7 +293,7 @@ fn the_tree_prints_like_pytorchs() {
   (embedding): Embedding(5, 4)
   (blocks): ModuleList(
     (0-1): 2 x Block(
-      (norm): LayerNorm((4,), eps=1e-05, elementwise_affine=True)
+      (norm): LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=True)
       (linear): Linear(in_features=4, out_features=4, bias=True)
       (dropout): Dropout(p=0.5, inplace=False)
     )

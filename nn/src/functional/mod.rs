@@ -2,6 +2,14 @@
 //! `F.relu(x)` is `x.relu()`, and so are `softmax`, `gelu`, `dropout`, `linear`, `layer_norm` and
 //! `scaled_dot_product_attention`.
 
+mod conv;
+mod norm;
+mod pool;
+
+pub use conv::*;
+pub use norm::*;
+pub use pool::*;
+
 use autograd::Var;
 use tensor::{CrossEntropy, Reduction, Tensor};
 

@@ -2,17 +2,21 @@
 
 mod activation;
 mod arrange;
+mod conv;
 mod dropout;
 mod embedding;
 mod linear;
 mod norm;
+mod pool;
 pub(crate) mod printed;
 mod transformer;
 
 pub use activation::*;
 pub use arrange::*;
+pub use conv::*;
 pub use dropout::*;
 pub use embedding::*;
 pub use linear::*;
 pub use norm::*;
+pub use pool::*;
 pub use transformer::*;

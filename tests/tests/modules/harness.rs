@@ -31,6 +31,11 @@ impl Inputs {
         self.constants.get(&position).unwrap_or_else(|| panic!("input {position} is no constant"))
     }
 
+    /// How many inputs there are.
+    pub fn count(&self) -> usize {
+        self.leaves.len() + self.constants.len()
+    }
+
     /// The input at this position as a value without a gradient.
     pub fn constant(&self, position: usize) -> Var {
         Var::new(self.tensor(position).clone())

@@ -3,4 +3,7 @@
 
 mod harness;
 
+mod conv;
 mod linear;
+mod norm;
+mod pool;

@@ -4,7 +4,7 @@ use autograd::Var;
 use tensor::{DType, Shape, Tensor};
 
 use crate::layers::printed;
-use crate::{Forward, Module, Parameter};
+use crate::{Forward, Module, Parameter, functional};
 
 /// Options of [`LayerNorm`].
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,9 @@ impl Default for LayerNormOptions {
 /// # Shape
 /// `[.., normalized_shape] -> [.., normalized_shape]`.
 ///
+/// # Panics
+/// In the forward pass, when the last dimensions are not `normalized_shape`.
+///
 /// # Source
 /// Ba, Kiros, Hinton, "Layer Normalization", 2016, equation 4.
 ///
@@ -41,7 +44,7 @@ impl Default for LayerNormOptions {
 /// let norm = LayerNorm::new(4);
 /// let y = norm.forward(&Var::new(Tensor::from([[1f32, 2.0, 3.0, 4.0]]))).value();
 /// assert!(y.mean().item::<f32>().abs() < 1e-6);
-/// assert_eq!(norm.to_string(), "LayerNorm((4,), eps=1e-05, elementwise_affine=True)");
+/// assert_eq!(norm.to_string(), "LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=True)");
 /// ```
 #[derive(Debug, Module)]
 #[module(repr = LayerNorm::repr)]
@@ -80,20 +83,16 @@ impl LayerNorm {
     }
 
     fn repr(&self) -> String {
-        let (shape, affine) = (printed::tuple(&self.normalized_shape), printed::flag(self.weight.is_some()));
-        format!("{shape}, eps={}, elementwise_affine={affine}", printed::float(self.eps))
+        let (shape, eps) = (printed::tuple(&self.normalized_shape), printed::float(self.eps));
+        let (affine, bias) = (printed::flag(self.weight.is_some()), printed::flag(self.bias.is_some()));
+        format!("{shape}, eps={eps}, elementwise_affine={affine}, bias={bias}")
     }
 }
 
 impl Forward for LayerNorm {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        let (value, wanted) = (input.value(), &*self.normalized_shape);
-        assert!(
-            value.dims().ends_with(wanted),
-            "LayerNorm: the last dimensions are not the normalised ones\n  input {:?}   rule [.., {wanted:?}]",
-            value.dims(),
-        );
-        input.layer_norm(wanted.len(), self.weight.as_deref(), self.bias.as_deref(), self.eps)
+        let (weight, bias) = (self.weight.as_deref(), self.bias.as_deref());
+        functional::layer_norm(input, &self.normalized_shape, weight, bias, self.eps)
     }
 }

@@ -240,11 +240,29 @@ impl Tensor {
             };
             // Those of parameters are not rounded to a half, as these may be f32 beside it.
             let parameter = |f: &dyn Fn(usize) -> f64| by_channel(f).to_dtype(dtype.compute());
+            // A sum of nothing is zero, also where nothing has no deviation to divide by.
+            let dweight = |c: usize| if count(sizes) == 0.0 { 0.0 } else { sums[c][1] * rstd[c] };
             [
                 need[0].then(dx),
-                need[1].then(|| parameter(&|c| sums[c][1] * rstd[c])),
+                need[1].then(|| parameter(&dweight)),
                 need[2].then(|| parameter(&|c| sums[c][0])),
             ]
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+
+    #[test]
+    fn the_gradients_of_parameters_by_no_rows_are_zero() {
+        let (x, training) = (Tensor::zeros([0, 2], DType::F64), BatchNorm { training: true, ..Default::default() });
+        let BatchNormed { output, mean, rstd, .. } = x.batch_norm(None, None, None, &training);
+        let weight = Tensor::ones([2], DType::F64);
+        let [dx, dw, db] = Tensor::batch_norm_backward(&output, &x, &mean, &rstd, Some(&weight), true, [true; 3]);
+        assert_eq!(dx.unwrap().dims(), [0, 2]);
+        assert_eq!((dw.unwrap().to_vec::<f64>(), db.unwrap().to_vec::<f64>()), (vec![0.0; 2], vec![0.0; 2]));
     }
 }

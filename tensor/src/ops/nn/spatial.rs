@@ -41,6 +41,16 @@ impl From<&PerDim> for PerDim {
 }
 
 impl PerDim {
+    /// The numbers as they were given: one for all dimensions, or one each.
+    ///
+    /// ```
+    /// use tensor::PerDim;
+    /// assert_eq!((PerDim::from(2).numbers(), PerDim::from([2, 1]).numbers()), (&[2][..], &[2, 1][..]));
+    /// ```
+    pub fn numbers(&self) -> &[usize] {
+        &self.0
+    }
+
     /// The numbers of `dims` (1 or 2) dimensions, in two: a line is a plane of height 1, whose numbers are `line`.
     pub(crate) fn resolve(&self, op: &str, name: &str, dims: usize, line: usize) -> Result<[usize; 2]> {
         match (dims, &self.0[..]) {
