@@ -27,15 +27,26 @@
 //! | [`sampler`](Sampler) | orders: one after the other, random, weighted, in batches |
 //! | [`loader`](DataLoader), [`epoch`](Epoch) | batches, seeded, resumable; the threads behind them |
 //! | [`text_dataset`](TextDataset) | a text as windows of tokens |
+//! | [`idx`], [`npy`], [`npz`], [`csv`], [`text`] | files: MNIST's format, NumPy's, tables, texts |
+//!
+//! Files are read whole; what a header claims is compared with the length of the file before it is believed, and gzipped
+//! files are recognised by their content.
 
+mod bytes;
 mod collate;
+pub mod csv;
 mod dataset;
 mod epoch;
+pub mod idx;
 mod loader;
+pub mod npy;
+pub mod npz;
 mod parts;
 mod rows;
 mod sampler;
+pub mod text;
 mod text_dataset;
+mod zip;
 
 pub use collate::Collate;
 pub use dataset::{Dataset, Map, VecDataset};

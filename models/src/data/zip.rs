@@ -1,0 +1,372 @@
+//! The part of the ZIP format that NPZ files need: stored and deflated entries, and reading the 64-bit extension.
+//!
+//! The entries are found through the directory at the end of the archive, as the format wants it; PKWARE's APPNOTE.TXT
+//! has the layout of its records in section 4.3.
+
+use std::borrow::Cow;
+
+use flate2::{Compression, Crc};
+
+use super::bytes::{self, limit, pack};
+use crate::{Error, Result};
+
+const LOCAL: u32 = 0x0403_4b50;
+const CENTRAL: u32 = 0x0201_4b50;
+const END: u32 = 0x0605_4b50;
+const END64: u32 = 0x0606_4b50;
+const END64_PLACE: u32 = 0x0706_4b50;
+const STORED: u16 = 0;
+const DEFLATED: u16 = 8;
+
+fn damaged(what: &str) -> Error {
+    Error::invalid(format!("the ZIP archive is damaged: {what}"))
+}
+
+/// The bytes of a record, read from the front.
+struct Record<'a>(&'a [u8]);
+
+impl<'a> Record<'a> {
+    /// The record at `at`, which must begin with `signature`.
+    fn at(archive: &'a [u8], at: u64, signature: u32) -> Result<Record<'a>> {
+        let rest = usize::try_from(at).ok().and_then(|at| archive.get(at..));
+        let mut record = Record(rest.ok_or_else(|| damaged("a record lies beyond its end"))?);
+        match record.u32()? == signature {
+            true => Ok(record),
+            false => Err(damaged("a record is not where it should be")),
+        }
+    }
+
+    fn take(&mut self, n: usize) -> Result<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(n).ok_or_else(|| damaged("it ends too early"))?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn number<const N: usize>(&mut self) -> Result<[u8; N]> {
+        Ok(self.take(N)?.try_into().expect("as many bytes as were taken"))
+    }
+
+    fn u16(&mut self) -> Result<u16> {
+        self.number().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32> {
+        self.number().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64> {
+        self.number().map(u64::from_le_bytes)
+    }
+}
+
+/// Calls `each` with the name and the contents of every entry, in the order of the directory.
+///
+/// # Errors
+/// When the archive is damaged, has entries that cannot be read here, or unpacks to absurdly much; and those of `each`.
+pub(super) fn read(archive: &[u8], each: impl FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
+    read_within(archive, limit(archive.len()), each)
+}
+
+/// [`read`], when the entries unpack to at most `left` bytes all together: many may share their compressed bytes.
+fn read_within(archive: &[u8], mut left: usize, mut each: impl FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
+    let (entries, start) = directory(archive)?;
+    let rest = usize::try_from(start).ok().and_then(|at| archive.get(at..));
+    let mut rest = rest.ok_or_else(|| damaged("no directory"))?;
+    for _ in 0..entries {
+        let mut record = Record::at(rest, 0, CENTRAL)?;
+        let entry = Entry::parse(&mut record)?;
+        rest = record.0;
+        let contents = entry.contents(archive, left)?;
+        left -= contents.len();
+        each(&entry.name, &contents)?;
+    }
+    Ok(())
+}
+
+/// The number of entries, and where the directory begins.
+fn directory(archive: &[u8]) -> Result<(u64, u64)> {
+    // The last record has 22 bytes and a comment of at most 65535.
+    let first = archive.len().saturating_sub(22 + usize::from(u16::MAX));
+    let found = |&at: &usize| archive[at..].starts_with(&END.to_le_bytes());
+    let end = (first..archive.len().saturating_sub(21)).rev().find(found);
+    let end = end.ok_or_else(|| Error::invalid("not a ZIP archive: it has no directory"))?;
+    let mut record = Record::at(archive, end as u64, END)?;
+    let [disk, directory_disk, here] = [record.u16()?, record.u16()?, record.u16()?];
+    let (entries, _, start) = (record.u16()?, record.u32()?, record.u32()?);
+    if entries == u16::MAX || start == u32::MAX {
+        // The numbers are in a 64-bit record, whose place another one before this tells.
+        if let Some(at) = end.checked_sub(20)
+            && let Ok(mut place) = Record::at(archive, at as u64, END64_PLACE)
+        {
+            place.take(4)?;
+            let mut record = Record::at(archive, place.u64()?, END64)?;
+            record.take(8 + 2 + 2 + 4 + 4 + 8)?;
+            let entries = record.u64()?;
+            record.take(8)?;
+            return Ok((entries, record.u64()?));
+        }
+    }
+    match (disk, directory_disk, here == entries) {
+        (0, 0, true) => Ok((entries.into(), start.into())),
+        _ => Err(Error::invalid("the ZIP archive has several parts")),
+    }
+}
+
+/// An entry of the directory.
+struct Entry {
+    name: String,
+    flags: u16,
+    method: u16,
+    crc: u32,
+    compressed: u64,
+    size: u64,
+    local: u64,
+}
+
+impl Entry {
+    /// Reads what follows the signature.
+    fn parse(record: &mut Record) -> Result<Entry> {
+        record.take(4)?;
+        let [flags, method] = [record.u16()?, record.u16()?];
+        record.take(4)?;
+        let [crc, compressed, size] = [record.u32()?, record.u32()?, record.u32()?];
+        let [name, extra, comment] = [record.u16()?, record.u16()?, record.u16()?];
+        record.take(8)?;
+        let local = record.u32()?;
+        let name = String::from_utf8_lossy(record.take(name.into())?).into_owned();
+        let mut extra = Record(record.take(extra.into())?);
+        record.take(comment.into())?;
+        let mut entry =
+            Entry { name, flags, method, crc, compressed: compressed.into(), size: size.into(), local: local.into() };
+        // The 64-bit extension holds those of the three numbers that did not fit.
+        while let (Ok(kind), Ok(length)) = (extra.u16(), extra.u16()) {
+            let mut field = Record(extra.take(length.into())?);
+            if kind == 1 {
+                for number in [&mut entry.size, &mut entry.compressed, &mut entry.local] {
+                    if *number == u64::from(u32::MAX) {
+                        *number = field.u64()?;
+                    }
+                }
+            }
+        }
+        Ok(entry)
+    }
+
+    /// The unpacked contents, if they are at most `limit` bytes.
+    fn contents<'a>(&self, archive: &'a [u8], limit: usize) -> Result<Cow<'a, [u8]>> {
+        let name = &self.name;
+        if self.flags & 1 != 0 {
+            return Err(Error::invalid(format!("{name}: the entry is encrypted")));
+        }
+        let mut local = Record::at(archive, self.local, LOCAL)?;
+        local.take(22)?;
+        let [name_length, extra] = [local.u16()?, local.u16()?];
+        local.take(usize::from(name_length) + usize::from(extra))?;
+        let packed = local.take(usize::try_from(self.compressed).unwrap_or(usize::MAX))?;
+        let size = usize::try_from(self.size).ok().filter(|&size| size <= limit);
+        let size = size.ok_or_else(|| {
+            Error::invalid(format!("{name}: the entry claims {} bytes, {limit} are plausible", self.size))
+        })?;
+        let contents = match self.method {
+            STORED => Cow::Borrowed(packed),
+            DEFLATED => {
+                Cow::Owned(bytes::read_within(flate2::bufread::DeflateDecoder::new(packed), size.saturating_add(1))?)
+            }
+            other => return Err(Error::invalid(format!("{name}: compression method {other} is not known"))),
+        };
+        let mut crc = Crc::new();
+        crc.update(&contents);
+        if contents.len() != size || crc.sum() != self.crc {
+            return Err(damaged(&format!("{name} has not the size or the checksum that its directory claims")));
+        }
+        Ok(contents)
+    }
+}
+
+/// Makes an archive, entry by entry.
+pub(super) struct Writer {
+    compress: bool,
+    archive: Vec<u8>,
+    directory: Vec<u8>,
+    entries: u16,
+}
+
+impl Writer {
+    pub fn new(compress: bool) -> Writer {
+        Writer { compress, archive: Vec::new(), directory: Vec::new(), entries: 0 }
+    }
+
+    /// Adds an entry, dated 1 January 1980, so that the same contents give the same bytes.
+    ///
+    /// # Errors
+    /// When the archive becomes larger than the format's 32-bit numbers allow.
+    pub fn add(&mut self, name: &str, contents: &[u8]) -> Result<()> {
+        let packed = match self.compress {
+            true => Cow::Owned(pack(flate2::bufread::DeflateEncoder::new(contents, Compression::default()))),
+            false => Cow::Borrowed(contents),
+        };
+        let mut crc = Crc::new();
+        crc.update(contents);
+        let [packed_size, size, at] = [packed.len(), contents.len(), self.archive.len()];
+        let [packed_size, size, at] = [small(packed_size)?, small(size)?, small(at)?];
+        let name_length = u16::try_from(name.len()).map_err(|_| Error::invalid("the name of an array is too long"))?;
+        // Version 2.0; names are UTF-8, which a flag says where it matters.
+        let flags: u16 = if name.is_ascii() { 0 } else { 1 << 11 };
+        let method = if self.compress { DEFLATED } else { STORED };
+        let mut common = Vec::new();
+        for number in [20, flags, method, 0, 0x21] {
+            common.extend(number.to_le_bytes());
+        }
+        for number in [crc.sum(), packed_size, size] {
+            common.extend(number.to_le_bytes());
+        }
+        common.extend(name_length.to_le_bytes());
+        common.extend([0, 0]);
+        self.archive.extend([&LOCAL.to_le_bytes()[..], &common, name.as_bytes(), &packed].concat());
+        // No comment, first disk, no attributes.
+        let place = [&[0; 10][..], &at.to_le_bytes()].concat();
+        self.directory.extend([&CENTRAL.to_le_bytes()[..], &[20, 0], &common, &place, name.as_bytes()].concat());
+        self.entries = self.entries.checked_add(1).filter(|&n| n < u16::MAX).ok_or_else(too_large)?;
+        Ok(())
+    }
+
+    /// The bytes of the archive.
+    ///
+    /// # Errors
+    /// As [`add`](Writer::add).
+    pub fn finish(self) -> Result<Vec<u8>> {
+        let [at, length] = [small(self.archive.len())?, small(self.directory.len())?];
+        let mut archive = self.archive;
+        archive.extend(self.directory);
+        archive.extend([&END.to_le_bytes()[..], &[0; 4]].concat());
+        archive.extend([self.entries.to_le_bytes(), self.entries.to_le_bytes()].concat());
+        archive.extend([&length.to_le_bytes()[..], &at.to_le_bytes(), &[0; 2]].concat());
+        Ok(archive)
+    }
+}
+
+/// A number in 32 bits, of which the largest has a meaning of its own.
+fn small(n: usize) -> Result<u32> {
+    u32::try_from(n).ok().filter(|&n| n < u32::MAX).ok_or_else(too_large)
+}
+
+fn too_large() -> Error {
+    Error::invalid("the arrays are too large or too many for an NPZ file without 64-bit extension: 4 GiB, 65534 arrays")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(archive: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut entries = Vec::new();
+        read(archive, |name, bytes| {
+            entries.push((name.to_string(), bytes.to_vec()));
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    fn archive(compress: bool) -> Vec<u8> {
+        let mut writer = Writer::new(compress);
+        writer.add("a", b"").unwrap();
+        writer.add("b", &[7; 500]).unwrap();
+        writer.finish().unwrap()
+    }
+
+    fn refused(archive: &[u8], says: &str) {
+        let message = all(archive).unwrap_err().to_string();
+        assert!(message.contains(says), "{message}");
+    }
+
+    /// Where the directory's record of the second entry begins.
+    fn second(archive: &[u8]) -> usize {
+        let found = archive.windows(4).rposition(|bytes| bytes == CENTRAL.to_le_bytes());
+        found.unwrap()
+    }
+
+    #[test]
+    fn entries_come_back() {
+        for compress in [false, true] {
+            let read = all(&archive(compress)).unwrap();
+            assert_eq!(read, [("a".to_string(), vec![]), ("b".to_string(), vec![7; 500])]);
+        }
+        // A comment may follow, and what stands before the end may look like it.
+        let mut commented = archive(false);
+        let n = commented.len();
+        commented[n - 2] = 5;
+        commented.extend(b"PK\x05\x06!");
+        assert_eq!(all(&commented).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_64_bit_extension_is_read() {
+        let small = archive(false);
+        let (end, at) = (small.len() - 22, second(&small));
+        let start = u32::from_le_bytes(small[end + 16..end + 20].try_into().unwrap());
+        let local = u32::from_le_bytes(small[at + 42..at + 46].try_into().unwrap());
+        // The numbers of the second entry move into its extra field, those of the end into a record of their own.
+        let mut large = small[..end].to_vec();
+        large[at + 20..at + 28].fill(0xff);
+        large[at + 42..at + 46].fill(0xff);
+        large[at + 30] = 28;
+        large.extend([1, 0, 24, 0]);
+        for number in [500, 500, u64::from(local)] {
+            large.extend(number.to_le_bytes());
+        }
+        let place = large.len() as u64;
+        large.extend([&END64.to_le_bytes()[..], &44u64.to_le_bytes(), &[45, 0, 45, 0], &[0; 8]].concat());
+        for number in [2, 2, 0, u64::from(start)] {
+            large.extend(number.to_le_bytes());
+        }
+        large.extend([&END64_PLACE.to_le_bytes()[..], &[0; 4], &place.to_le_bytes(), &[1, 0, 0, 0]].concat());
+        large.extend([&END.to_le_bytes()[..], &[0; 4], &[0xff; 12], &[0; 2]].concat());
+        assert_eq!(all(&large).unwrap(), all(&small).unwrap());
+        let n = large.len();
+        large[n - 34..n - 26].fill(0xff);
+        refused(&large, "a record lies beyond its end");
+    }
+
+    #[test]
+    fn damaged_archives_are_refused() {
+        refused(b"", "not a ZIP archive");
+        refused(&[0; 100], "not a ZIP archive");
+        let good = archive(true);
+        for cut in 0..good.len() {
+            assert!(all(&good[..cut]).is_err(), "cut at {cut}");
+        }
+        let (end, at) = (good.len() - 22, second(&good));
+        let with = |place: usize, bytes: &[u8]| {
+            let mut wrong = good.clone();
+            wrong[place..place + bytes.len()].copy_from_slice(bytes);
+            wrong
+        };
+        refused(&with(at + 16, &[1, 2, 3, 4]), "b has not the size or the checksum");
+        refused(&with(at + 24, &[9, 0, 0, 0]), "b has not the size or the checksum");
+        refused(&with(at + 24, &[0xfe, 0xff, 0xff, 0xff]), "claims 4294967294 bytes");
+        refused(&with(at + 20, &[0xfe, 0xff, 0xff, 0xff]), "it ends too early");
+        refused(&with(at + 8, &[1]), "b: the entry is encrypted");
+        refused(&with(at + 10, &[12]), "b: compression method 12 is not known");
+        refused(&with(at + 42, &[1]), "a record is not where it should be");
+        refused(&with(end + 4, &[1]), "several parts");
+        refused(&with(end + 8, &[9, 0, 9, 0]), "a record is not where it should be");
+        refused(&with(end + 16, &[0xf0, 0xff, 0xff, 0xff]), "no directory");
+    }
+
+    #[test]
+    fn entries_that_share_their_bytes_are_counted_each() {
+        // 2000 entries of 1 MiB each, all at the same few compressed bytes.
+        let mut writer = Writer::new(true);
+        writer.add("a", &vec![0; 1 << 20]).unwrap();
+        let record = writer.directory.clone();
+        (1..2000).for_each(|_| writer.directory.extend(&record));
+        writer.entries = 2000;
+        let (mut total, bomb) = (0, writer.finish().unwrap());
+        let stopped = read_within(&bomb, 10 << 20, |_, bytes| {
+            total += bytes.len();
+            Ok(())
+        });
+        assert!(stopped.unwrap_err().to_string().contains("the entry claims 1048576 bytes, 0 are plausible"));
+        assert_eq!(total, 10 << 20);
+    }
+}
