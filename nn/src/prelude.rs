@@ -28,6 +28,6 @@ pub use tensor::{DType, Tensor, manual_seed};
 pub use crate::layers::*;
 pub use crate::losses::*;
 pub use crate::{
-    Buffer, CrossEntropy, Forward, Hooked, Module, ModuleDict, ModuleList, Parameter, ParameterList, Reduction,
+    Buffer, CrossEntropy, Ctc, Forward, Hooked, Module, ModuleDict, ModuleList, Parameter, ParameterList, Reduction,
     Sequential, StateDict, Training, functional, init, load_file, save_file, sequential,
 };

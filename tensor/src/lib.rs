@@ -39,7 +39,7 @@ pub use ops::nn::conv::{Conv, ConvPadding, ConvTranspose};
 pub use ops::nn::cross_entropy::{CrossEntropy, Reduction};
 pub use ops::nn::pool::{AvgPool, MaxPool};
 pub use ops::nn::spatial::PerDim;
-pub use ops::nn::{AdamStep, BatchNorm, BatchNormed, Interpolate, InterpolateMode, PairLoss, SELU, SgdStep};
+pub use ops::nn::{AdamStep, BatchNorm, BatchNormed, Ctc, Interpolate, InterpolateMode, PairLoss, SELU, SgdStep};
 pub use ops::pad::Padding;
 pub use ops::parts::{Cuts, Sizes};
 pub use ops::repeat::Repeats;

@@ -32,7 +32,6 @@ def layer_cases():
     g = torch.Generator().manual_seed(0)
     rn = lambda *s: torch.randn(*s, generator=g)
     ids = torch.tensor([[1, 4, 4], [0, 2, 1]])
-    classes = torch.tensor([2, 0, 3, -100])
     call = lambda m, x: m(*x)
     cases = {
         "linear": (nn.Linear(4, 3), [rn(2, 5, 4)], call),
@@ -51,19 +50,6 @@ def layer_cases():
         "log_softmax": (nn.LogSoftmax(dim=-1), [rn(2, 3, 4)], call),
         "flatten": (nn.Flatten(), [rn(2, 3, 4)], call),
         "mlp": (nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)), [rn(3, 4)], call),
-        "mse": (nn.MSELoss(), [rn(3, 4), rn(3, 4)], call),
-        "mse_sum": (nn.MSELoss(reduction="sum"), [rn(3, 4), rn(3, 4)], call),
-        "mse_none": (nn.MSELoss(reduction="none"), [rn(3, 4), rn(3, 4)], call),
-        "cross_entropy": (nn.CrossEntropyLoss(), [rn(4, 5)], lambda m, x: m(x[0], classes)),
-        "cross_entropy_sum": (nn.CrossEntropyLoss(reduction="sum"), [rn(4, 5)], lambda m, x: m(x[0], classes)),
-        "cross_entropy_none": (nn.CrossEntropyLoss(reduction="none"), [rn(4, 5)], lambda m, x: m(x[0], classes)),
-        "cross_entropy_smooth": (
-            nn.CrossEntropyLoss(label_smoothing=0.1), [rn(4, 5)], lambda m, x: m(x[0], classes)),
-        "cross_entropy_weight": (
-            lambda x: F.cross_entropy(x[0], classes, weight=torch.tensor([1.0, 2.0, 0.5, 3.0, 0.1])), [rn(4, 5)], None),
-        "cross_entropy_weight_smooth": (
-            lambda x: F.cross_entropy(
-                x[0], classes, weight=torch.tensor([1.0, 2.0, 0.5, 3.0, 0.1]), label_smoothing=0.2), [rn(4, 5)], None),
     }
     causal = torch.triu(torch.ones(4, 4, dtype=torch.bool), 1)
     padding = torch.tensor([[False, False, False, True], [False, False, True, True]])
@@ -92,7 +78,7 @@ def layer_cases():
     cases["sdpa_scale"] = (lambda x: sdpa(*x, scale=0.3), [q, k, v], None)
     cases["sdpa_bool_mask"] = (lambda x: sdpa(*x, attn_mask=allowed), [q, k, v], None)
     cases["sdpa_float_mask"] = (lambda x: sdpa(*x, attn_mask=torch.linspace(-1, 1, 35).view(5, 7)), [q, k, v], None)
-    return cases, {"ids": ids, "classes": classes, "causal": causal, "padding": padding, "added": added, "allowed": allowed}
+    return cases, {"ids": ids, "causal": causal, "padding": padding, "added": added, "allowed": allowed}
 
 
 def layers():

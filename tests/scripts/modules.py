@@ -11,7 +11,8 @@ a case are called
     CASE/in.I, CASE/const.I        the inputs, in one numbering; those of `in` are differentiated
     CASE/state.KEY                 the state dict before
     CASE/out.I                     the outputs
-    CASE/grad.in.I, CASE/grad.state.KEY    the gradients of the sum over all floating outputs of (out * sin(0, 1, 2, ..)).sum()
+    CASE/grad.in.I, CASE/grad.state.KEY    the gradients of the sum over all floating outputs of (out * sin(0, 1, 2, ..)).sum(),
+                                           or of out itself where it is a scalar
     CASE/after.KEY                 the buffers after the forward pass
 
 and the metadata holds, as JSON, the torch version and for each case the keys of the state dict in order, the printed
@@ -38,10 +39,10 @@ class Cases:
         torch.manual_seed(1)
 
     def randn(self, *shape):
-        return torch.randn(*shape, generator=self.generator)
+        return torch.randn(shape, generator=self.generator)
 
     def rand(self, *shape):
-        return torch.rand(*shape, generator=self.generator)
+        return torch.rand(shape, generator=self.generator)
 
     def randint(self, low, high, shape):
         return torch.randint(low, high, shape, generator=self.generator)
@@ -80,7 +81,9 @@ class Cases:
         for i, y in enumerate(flatten(out)):
             put(f"out.{i}", y)
             if y.requires_grad:
-                loss = loss + (y * torch.sin(torch.arange(y.numel(), dtype=y.dtype)).view(y.shape)).sum()
+                # A scalar counts as it is: the sine of 0 would hide its gradient.
+                weights = torch.sin(torch.arange(y.numel(), dtype=y.dtype)).view(y.shape) if y.dim() else 1.0
+                loss = loss + (y * weights).sum()
         if isinstance(loss, torch.Tensor):
             loss.backward()
         for i, x in enumerate(leaves):

@@ -11,6 +11,7 @@ pub(crate) mod channel_norm;
 pub(crate) mod compare;
 pub(crate) mod conv;
 pub(crate) mod create;
+pub(crate) mod ctc;
 #[cfg(feature = "linalg")]
 pub(crate) mod decompose;
 pub(crate) mod diagonal;

@@ -56,7 +56,8 @@ losses! {
 }
 
 impl Var {
-    /// `-w (t log x + (1 - t) log(1 - x))` of probabilities `x`, reduced; the logarithms are limited to -100 from below.
+    /// `-w (t log x + (1 - t) log(1 - x))` of probabilities `x` and `t`, reduced; the logarithms are limited to -100 from
+    /// below. Inputs and targets outside `[0, 1]` are refused.
     ///
     /// # Shape
     /// Input and target agree; the weight broadcasts to them.
@@ -195,7 +196,7 @@ pub(crate) fn table() -> Vec<crate::testing::Sample> {
         sample("huber_loss", &[POSITIVE, Domain::Range(-2.6, -0.2)], same, |v, p| {
             v[0].huber_loss(&v[1], SOME[p.below(2)], [0.4, 9.0][p.below(2)]).into()
         }),
-        sample("binary_cross_entropy", &[PROBABILITY, REAL], same, |v, p| {
+        sample("binary_cross_entropy", &[PROBABILITY, PROBABILITY], same, |v, p| {
             let weight = p.coin().then(|| p.mask(&v[0].shape()).to_dtype(tensor::DType::F64) + 0.5);
             v[0].binary_cross_entropy(&v[1], weight.as_ref(), SOME[p.below(2)]).into()
         }),

@@ -243,6 +243,7 @@ families! {
     compare,
     conv,
     create,
+    ctc,
     #[cfg(feature = "linalg")]
     decompose,
     diagonal,

@@ -168,7 +168,9 @@ fn run(name: &str, Case { module, forward }: Case, fixture: &Fixture, about: &Va
         _ => None,
     });
     let losses = differentiated.map(|y| {
-        let weights = (0..y.numel()).map(|i| (i as f64).sin()).collect::<Vec<_>>();
+        // A scalar counts as it is: the sine of 0 would hide its gradient.
+        let weight = |i: usize| if y.ndim() == 0 { 1.0 } else { (i as f64).sin() };
+        let weights = (0..y.numel()).map(weight).collect::<Vec<_>>();
         (y * Var::new(Tensor::from_vec(weights, y.shape()).to_dtype(dtype))).sum()
     });
     if let Some(loss) = losses.reduce(|a, b| a + b) {

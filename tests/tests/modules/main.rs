@@ -5,5 +5,6 @@ mod harness;
 
 mod conv;
 mod linear;
+mod loss;
 mod norm;
 mod pool;

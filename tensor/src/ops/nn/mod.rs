@@ -6,6 +6,7 @@ pub(crate) mod attention;
 mod batch_norm;
 pub(crate) mod conv;
 pub(crate) mod cross_entropy;
+mod ctc_loss;
 mod dropout;
 mod group_norm;
 mod interpolate;
@@ -22,6 +23,7 @@ mod softmax;
 pub(crate) mod spatial;
 
 pub use batch_norm::{BatchNorm, BatchNormed};
+pub use ctc_loss::Ctc;
 pub use interpolate::{Interpolate, InterpolateMode};
 pub use optimizer::{AdamStep, SgdStep};
 pub use pair_loss::PairLoss;

@@ -117,8 +117,13 @@ formulas! {
     KlLog {}: |x, t| t.exp::<S>() * (t - x),
         -t.exp::<S>(),
         t.exp::<S>() * (t - x + T::ONE);
-    // 1 for what is no probability.
-    NoProbability {}: |x, t| if x >= T::ZERO && x <= T::ONE { T::ZERO } else { T::ONE }, T::ZERO, T::ZERO;
+    // How many of the two are no probability.
+    NoProbabilities {}: |x, t| {
+            let outside = |p: T| if p >= T::ZERO && p <= T::ONE { T::ZERO } else { T::ONE };
+            outside(x) + outside(t)
+        },
+        T::ZERO,
+        T::ZERO;
 }
 
 #[inline(always)]
@@ -195,7 +200,7 @@ impl Tensor {
     /// Input and target broadcast, but must agree for the two binary cross-entropies.
     ///
     /// # Panics
-    /// If the shapes do not fit, a parameter is out of its range, or an input of
+    /// If the shapes do not fit, a parameter is out of its range, or an input or a target of
     /// [`BinaryCrossEntropy`](PairLoss::BinaryCrossEntropy) is not in `[0, 1]`.
     ///
     /// ```
@@ -218,9 +223,11 @@ impl Tensor {
         }
         let (x, t, dtype) = operands(loss, self, target);
         if loss == PairLoss::BinaryCrossEntropy {
-            let outside = dispatch!(float x.dtype(), op, T => kernel::sum(NoProbability {}, x.elements::<T>(), x.elements::<T>()));
-            if outside > 0.0 {
-                panic!("{}", Error::value(op, format!("{outside} of the inputs are not in [0, 1]")));
+            let outside = |a: &Tensor, b: &Tensor| dispatch!(float x.dtype(), op, T => kernel::sum(NoProbabilities {}, a.elements::<T>(), b.elements::<T>()));
+            if outside(&x, &t) > 0.0 {
+                let which = if outside(&x, &x) > 0.0 { ("inputs", &x) } else { ("targets", &t) };
+                let count = outside(which.1, which.1) / 2.0;
+                panic!("{}", Error::value(op, format!("{count} of the {} are not in [0, 1]", which.0)));
             }
         }
         let by = divisor(loss, reduction, x.numel(), self.dims().first().copied().unwrap_or(1));
@@ -302,7 +309,8 @@ named! {
 }
 
 impl Tensor {
-    /// `-w (t log x + (1 - t) log(1 - x))` of probabilities `x`, reduced; the logarithms are limited to -100 from below.
+    /// `-w (t log x + (1 - t) log(1 - x))` of probabilities `x` and `t`, reduced; the logarithms are limited to -100 from
+    /// below.
     ///
     /// # Shape
     /// Input and target agree; the weight broadcasts to them. The mean does not divide by the weights.
