@@ -82,18 +82,18 @@ fn resize_back(dy: &Var, shape: Shape, options: Rc<Interpolate>) -> Var {
 #[cfg(test)]
 pub(crate) fn table() -> Vec<crate::testing::Sample> {
     use crate::testing::*;
-    use tensor::InterpolateMode::{Linear, Nearest, NearestExact};
+    use tensor::InterpolateMode::{Area, Cubic, Linear, Nearest, NearestExact};
     vec![
         sample("interpolate", &[REAL], images, |v, p| {
             let spatial = v[0].ndim() - 2;
-            let mode = [Nearest, NearestExact, Linear, Linear][p.below(4)];
+            let mode = [Nearest, NearestExact, Linear, Linear, Cubic, Area][p.below(6)];
             let options = match p.coin() {
                 true => {
                     Interpolate { size: Some((0..spatial).map(|_| 1 + p.below(6)).collect()), ..Default::default() }
                 }
                 false => Interpolate { scale_factor: Some(vec![1.0 + 1.7 * p.unit()]), ..Default::default() },
             };
-            let (align_corners, recompute_scale_factor) = (mode == Linear && p.coin(), p.coin());
+            let (align_corners, recompute_scale_factor) = (matches!(mode, Linear | Cubic) && p.coin(), p.coin());
             v[0].interpolate(&Interpolate { mode, align_corners, recompute_scale_factor, ..options }).into()
         }),
         sample("pixel_shuffle", &[REAL], fours, |v, _| v[0].pixel_shuffle(2).into()),

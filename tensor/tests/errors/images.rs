@@ -12,9 +12,10 @@ fn images() {
         m(&[2, 3, 4]).interpolate(&size(&[0])) => "interpolate: a size is 0";
         m(&[2, 3, 4]).interpolate(&Interpolate::default()) => "interpolate: needs a size or a scale_factor, and not both";
         m(&[2, 3, 4]).interpolate(&Interpolate { scale_factor: Some(vec![2.0]), ..size(&[4]) }) => "and not both";
-        m(&[2, 3, 4]).interpolate(&Interpolate { align_corners: true, ..size(&[4]) }) => "interpolate: align_corners is for the linear mode";
+        m(&[2, 3, 4]).interpolate(&Interpolate { align_corners: true, ..size(&[4]) }) => "interpolate: align_corners is for the linear and the cubic mode";
         Tensor::interpolate_backward(&m(&[2, 3, 4]), &[2, 3, 4], &size(&[5])) => "interpolate_backward: the gradient does not have the shape";
         m(&[2, 3, 4]).to_dtype(DType::I64).interpolate(&Interpolate { mode: InterpolateMode::Linear, ..size(&[4]) }) => "interpolate: needs a floating-point tensor, got i64";
+        m(&[2, 3, 4]).to_dtype(DType::U8).interpolate(&Interpolate { mode: InterpolateMode::Cubic, ..size(&[4]) }) => "interpolate: needs a floating-point tensor, got u8";
         m(&[2, 3]).pixel_shuffle(2) => "pixel_shuffle: fewer than 3 dimensions";
         m(&[6, 3, 3]).pixel_shuffle(2) => "pixel_shuffle: 6 channels do not make squares of 2 by 2 pixels";
         m(&[2, 3]).pixel_unshuffle(2) => "pixel_unshuffle: fewer than 3 dimensions";

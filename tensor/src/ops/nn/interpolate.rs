@@ -14,8 +14,19 @@ pub enum InterpolateMode {
     Nearest,
     /// The nearest element by the centres: at `floor((i + 1/2) scale)`.
     NearestExact,
-    /// A blend of the neighbours along each dimension: PyTorch's linear, bilinear or trilinear.
+    /// A blend of the two neighbours along each dimension: PyTorch's linear, bilinear or trilinear.
     Linear,
+    /// A blend of the four neighbours along each dimension, by cubic convolution: PyTorch's bicubic.
+    Cubic,
+    /// The mean of the elements that a new one covers: adaptive average pooling.
+    Area,
+}
+
+impl InterpolateMode {
+    /// Whether new elements are blends of several, with weights that are no whole numbers.
+    fn blends(self) -> bool {
+        !matches!(self, InterpolateMode::Nearest | InterpolateMode::NearestExact)
+    }
 }
 
 /// Options of [`Tensor::interpolate`]; the defaults are PyTorch's. Either the size or the factor must be given.
@@ -33,8 +44,8 @@ pub struct Interpolate {
     pub scale_factor: Option<Vec<f64>>,
     /// Where the elements come from (default: the nearest).
     pub mode: InterpolateMode,
-    /// Whether the centres of the corner elements stay where they are, rather than the tensor's edges; for the linear mode
-    /// (default: false).
+    /// Whether the centres of the corner elements stay where they are, rather than the tensor's edges; for the linear and
+    /// the cubic mode (default: false).
     pub align_corners: bool,
     /// Whether positions follow from the sizes, which are whole numbers, rather than from the factor (default: false).
     pub recompute_scale_factor: bool,
@@ -42,16 +53,101 @@ pub struct Interpolate {
 
 const OP: &str = "interpolate";
 
+/// Where the new elements of one dimension come from.
+enum Source {
+    /// Each from two old ones at most.
+    Pairs(Vec<Tap>),
+    /// Each from several: a sum of columns, in each of which a new element takes one old one times a weight.
+    Columns { to: usize, columns: Vec<Column> },
+}
+
+struct Column {
+    ids: Tensor,
+    weights: Vec<f64>,
+}
+
+impl Source {
+    /// The number of new elements.
+    fn len(&self) -> usize {
+        match self {
+            Source::Pairs(taps) => taps.len(),
+            Source::Columns { to, .. } => *to,
+        }
+    }
+
+    /// `x` with dimension `d` resized.
+    fn apply(&self, x: &Tensor, d: usize, blends: bool) -> Tensor {
+        match self {
+            Source::Pairs(taps) if !blends => x.index_select(d as isize, &ids(taps)),
+            Source::Pairs(taps) => {
+                let x = x.contiguous();
+                let to = resized(x.dims(), d, taps.len());
+                dispatch!(float x.dtype(), OP, T => Tensor::build::<T>(to, |y| {
+                    kernel::forward(read::<T>(&x), middle(x.dims(), d, x.dims()[d], taps), y)
+                }))
+            }
+            Source::Columns { to, columns } => {
+                let zeros = Tensor::zeros(resized(x.dims(), d, *to), x.dtype());
+                columns.iter().fold(zeros, |y, column| {
+                    y + x.index_select(d as isize, &column.ids) * column.along(d, x.ndim(), x.dtype())
+                })
+            }
+        }
+    }
+
+    /// The gradient of [`apply`](Source::apply) for an input with `n` elements in dimension `d`.
+    fn give_back(&self, dy: &Tensor, d: usize, n: usize, blends: bool) -> Tensor {
+        let to = resized(dy.dims(), d, n);
+        match self {
+            Source::Pairs(taps) if !blends => Tensor::zeros(to, dy.dtype()).index_add(d as isize, &ids(taps), dy),
+            Source::Pairs(taps) => {
+                let dy = dy.contiguous();
+                dispatch!(float dy.dtype(), "interpolate_backward", T => Tensor::build::<T>(to, |dx| {
+                    kernel::backward(read::<T>(&dy), middle(dy.dims(), d, n, taps), dx)
+                }))
+            }
+            Source::Columns { columns, .. } => columns.iter().fold(Tensor::zeros(to, dy.dtype()), |dx, column| {
+                dx.index_add(d as isize, &column.ids, &(dy * column.along(d, dy.ndim(), dy.dtype())))
+            }),
+        }
+    }
+
+    /// For each new element the old ones with their weights. Where one has fewer than another, its last one is taken in
+    /// parts: a weight of zero would make NaN of infinities.
+    fn columns(elements: Vec<Vec<(usize, f64)>>) -> Source {
+        let count = elements.iter().map(Vec::len).max().unwrap_or(0);
+        let column = |k: usize| {
+            let part = |element: &Vec<(usize, f64)>| {
+                let last = element.len() - 1;
+                let (place, weight) = element[k.min(last)];
+                (place as i64, if k < last { weight } else { weight / (count - last) as f64 })
+            };
+            let (ids, weights) = elements.iter().map(part).unzip();
+            Column { ids: Tensor::from_vec::<i64>(ids, [elements.len()]), weights }
+        };
+        Source::Columns { to: elements.len(), columns: (0..count).map(column).collect() }
+    }
+}
+
+impl Column {
+    /// The weights, to be multiplied along dimension `d` of a tensor of `ndim` dimensions.
+    fn along(&self, d: usize, ndim: usize, dtype: DType) -> Tensor {
+        let mut shape = vec![1; ndim];
+        shape[d] = self.weights.len();
+        Tensor::from_vec(self.weights.clone(), shape).to_dtype(dtype)
+    }
+}
+
 impl Interpolate {
     /// For each dimension after the second where its new elements come from.
-    fn plan(&self, dims: &[usize]) -> Result<Vec<Vec<Tap>>> {
+    fn plan(&self, dims: &[usize]) -> Result<Vec<Source>> {
         let fail = |what: &str| Error::shape(OP, what, &[("input", dims)], "[n, c, d..] with one to three d");
         let spatial = &dims[dims.len().min(2)..];
         if spatial.is_empty() || spatial.len() > 3 {
             return Err(fail("there are not one to three dimensions to resize"));
         }
-        if self.align_corners && self.mode != InterpolateMode::Linear {
-            return Err(Error::value(OP, "align_corners is for the linear mode"));
+        if self.align_corners && !matches!(self.mode, InterpolateMode::Linear | InterpolateMode::Cubic) {
+            return Err(Error::value(OP, "align_corners is for the linear and the cubic mode"));
         }
         let factors = match (&self.size, &self.scale_factor) {
             (Some(size), None) if size.len() == spatial.len() => vec![None; spatial.len()],
@@ -72,7 +168,13 @@ impl Interpolate {
                 return Err(fail("a size is 0"));
             }
             let factor = factor.filter(|_| !self.recompute_scale_factor);
-            Ok((0..to).map(|i| self.tap(i, n, to, factor)).collect())
+            Ok(match self.mode {
+                InterpolateMode::Cubic => {
+                    Source::columns((0..to).map(|i| cubic(self.position(i, n, to, factor), n)).collect())
+                }
+                InterpolateMode::Area => Source::columns((0..to).map(|i| area(i, n, to)).collect()),
+                _ => Source::Pairs((0..to).map(|i| self.tap(i, n, to, factor)).collect()),
+            })
         };
         spatial.iter().zip(factors).enumerate().map(one).collect()
     }
@@ -88,20 +190,44 @@ impl Interpolate {
         match self.mode {
             InterpolateMode::Nearest => nearest(0.0),
             InterpolateMode::NearestExact => nearest(0.5),
-            InterpolateMode::Linear => {
-                let at = match (self.align_corners, to) {
-                    (true, 1) => 0.0,
-                    (true, _) => i as f64 * ((n - 1) as f64 / (to - 1) as f64),
-                    (false, _) => {
-                        let scale = factor.map_or(n as f64 / to as f64, |factor| 1.0 / factor);
-                        ((i as f64 + 0.5) * scale - 0.5).max(0.0)
-                    }
-                };
+            _ => {
+                let at = self.position(i, n, to, factor).max(0.0);
                 let first = (at as usize).min(n - 1);
                 Tap { first, second: (first + 1).min(n - 1), weight: (at - first as f64).min(1.0) }
             }
         }
     }
+
+    /// Where new element `i` of `to` lies among `n` old ones, whose centres are at whole numbers.
+    fn position(&self, i: usize, n: usize, to: usize, factor: Option<f64>) -> f64 {
+        match (self.align_corners, to) {
+            (true, 1) => 0.0,
+            (true, _) => i as f64 * ((n - 1) as f64 / (to - 1) as f64),
+            (false, _) => {
+                let scale = factor.map_or(n as f64 / to as f64, |factor| 1.0 / factor);
+                (i as f64 + 0.5) * scale - 0.5
+            }
+        }
+    }
+}
+
+/// The four old elements around `at`, the border repeated, weighted by the cubic that is PyTorch's (and common): with the
+/// slope `A` at distance 1, where it and its derivative are continuous.
+fn cubic(at: f64, n: usize) -> Vec<(usize, f64)> {
+    const A: f64 = -0.75;
+    let first = at.floor().min((n - 1) as f64);
+    let t = (at - first).clamp(0.0, 1.0);
+    let near = |x: f64| ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
+    let far = |x: f64| ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A;
+    let weights = [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)];
+    let place = |k: usize| (first + k as f64 - 1.0).clamp(0.0, (n - 1) as f64) as usize;
+    weights.into_iter().enumerate().map(|(k, weight)| (place(k), weight)).collect()
+}
+
+/// The old elements that new element `i` of `to` covers, if only in part, in equal shares.
+fn area(i: usize, n: usize, to: usize) -> Vec<(usize, f64)> {
+    let (start, end) = (i * n / to, ((i + 1) * n).div_ceil(to));
+    (start..end).map(|place| (place, 1.0 / (end - start) as f64)).collect()
 }
 
 /// Positions as indices.
@@ -128,8 +254,14 @@ impl Tensor {
     /// u8 is blended in f32 and rounded after each dimension, halves upwards, as in PyTorch.
     ///
     /// # Panics
-    /// If not exactly one of size and factor is given for each dimension, a size is 0, or for integers and bools (but u8)
-    /// in the linear mode.
+    /// If not exactly one of size and factor is given for each dimension, a size is 0, or for integers and bools (but u8 in
+    /// the linear mode) where elements are blended.
+    ///
+    /// # Differs
+    /// The cubic mode resizes one or three dimensions too, PyTorch's only two; and it takes no u8.
+    ///
+    /// # Source
+    /// Keys, "Cubic convolution interpolation for digital image processing", 1981, for the cubic mode.
     ///
     /// ```
     /// use tensor::{Interpolate, InterpolateMode, Tensor};
@@ -138,33 +270,28 @@ impl Tensor {
     /// assert_eq!(x.interpolate(&twice).to_vec::<f64>(), [0.0, 0.0, 2.0, 2.0]);
     /// let linear = Interpolate { mode: InterpolateMode::Linear, ..twice };
     /// assert_eq!(x.interpolate(&linear).to_vec::<f64>(), [0.0, 0.5, 1.5, 2.0]);
+    /// let mean = Interpolate { size: Some(vec![1]), mode: InterpolateMode::Area, ..Default::default() };
+    /// assert_eq!(x.interpolate(&mean).to_vec::<f64>(), [1.0]);
     /// ```
     #[track_caller]
     pub fn interpolate(&self, options: &Interpolate) -> Tensor {
         let plan = options.plan(self.dims()).or_panic();
-        if options.mode != InterpolateMode::Linear {
-            return plan
-                .iter()
-                .enumerate()
-                .fold(self.clone(), |x, (d, taps)| x.index_select(d as isize + 2, &ids(taps)));
-        }
-        let bytes = self.dtype() == DType::U8;
-        if !bytes {
+        let bytes = self.dtype() == DType::U8 && options.mode == InterpolateMode::Linear;
+        if options.mode.blends() && !bytes {
             self.require_float(OP);
         }
-        let wide = if bytes { self.to_dtype(DType::F32) } else { self.clone() };
-        let y = wide.through_compute(|x| {
+        let through = |x: &Tensor| {
             // The last dimension goes first; but for the rounding of bytes the order does not matter.
-            plan.iter().enumerate().rev().fold(x.clone(), |x, (d, taps)| {
-                let (x, d) = (x.contiguous(), d + 2);
-                let to = resized(x.dims(), d, taps.len());
-                let y = dispatch!(float x.dtype(), OP, T => Tensor::build::<T>(to, |y| {
-                    kernel::forward(read::<T>(&x), middle(x.dims(), d, x.dims()[d], taps), y)
-                }));
+            plan.iter().enumerate().rev().fold(x.clone(), |x, (d, source)| {
+                let y = source.apply(&x, d + 2, options.mode.blends());
                 if bytes { (y + 0.5).floor() } else { y }
             })
-        });
-        y.to_dtype(self.dtype())
+        };
+        if !options.mode.blends() {
+            return through(self);
+        }
+        let wide = if bytes { self.to_dtype(DType::F32) } else { self.clone() };
+        wide.through_compute(through).to_dtype(self.dtype())
     }
 
     /// The gradient of [`interpolate`](Tensor::interpolate) for an input of shape `dims`: each element of `dy` goes back
@@ -175,27 +302,19 @@ impl Tensor {
     #[track_caller]
     pub fn interpolate_backward(dy: &Tensor, dims: &[usize], options: &Interpolate) -> Tensor {
         let plan = options.plan(dims).or_panic();
-        let expected: Vec<usize> = dims[..2].iter().copied().chain(plan.iter().map(Vec::len)).collect();
+        let expected: Vec<usize> = dims[..2].iter().copied().chain(plan.iter().map(Source::len)).collect();
         if dy.dims() != expected {
             let shapes: [(&str, &[usize]); 2] = [("dy", dy.dims()), ("result", &expected)];
             let what = "the gradient does not have the shape of the result";
             panic!("{}", Error::shape("interpolate_backward", what, &shapes, "equal shapes"));
         }
-        if options.mode == InterpolateMode::Linear {
+        if options.mode.blends() {
             dy.require_float("interpolate_backward");
         }
         dy.through_compute(|dy| {
-            plan.iter().enumerate().fold(dy.clone(), |dy, (d, taps)| {
-                let d = d + 2;
-                let to = resized(dy.dims(), d, dims[d]);
-                if options.mode != InterpolateMode::Linear {
-                    return Tensor::zeros(to, dy.dtype()).index_add(d as isize, &ids(taps), &dy);
-                }
-                let dy = dy.contiguous();
-                dispatch!(float dy.dtype(), "interpolate_backward", T => Tensor::build::<T>(to, |dx| {
-                    kernel::backward(read::<T>(&dy), middle(dy.dims(), d, dims[d], taps), dx)
-                }))
-            })
+            plan.iter()
+                .enumerate()
+                .fold(dy.clone(), |dy, (d, source)| source.give_back(&dy, d + 2, dims[d + 2], options.mode.blends()))
         })
     }
 
