@@ -91,6 +91,76 @@ pub fn eye_(var: &Var) {
     });
 }
 
+/// The identity as a convolution: in each of the `groups` (PyTorch's default is 1), channel `i` of the outputs has a one in the
+/// middle of its kernel for input `i`, as far as there are both; the rest is zero.
+///
+/// # Shape
+/// `[out, in / groups, k..]` with one to three dimensions of the kernel.
+///
+/// # Panics
+/// When the parameter has other dimensions, or the groups do not divide the outputs.
+///
+/// ```
+/// use nn::prelude::*;
+///
+/// let kernel = Parameter::new(Tensor::ones([2, 2, 3], DType::F32));
+/// init::dirac_(&kernel, 1);
+/// assert_eq!(kernel.to_vec::<f32>(), [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+/// ```
+#[track_caller]
+pub fn dirac_(var: &Var, groups: usize) {
+    let present = var.value();
+    let (outputs, inputs, kernel) = match present.dims() {
+        [outputs, inputs, kernel @ ..] if (1..=3).contains(&kernel.len()) => (*outputs, *inputs, kernel),
+        dims => {
+            panic!("dirac_: the parameter is no kernel\n  shape {dims:?}   rule [out, in, k..] with one to three k")
+        }
+    };
+    assert!(
+        groups > 0 && outputs.is_multiple_of(groups),
+        "dirac_: the groups do not divide the outputs\n  shape {:?}   groups {groups}",
+        present.dims()
+    );
+    let per_group = outputs / groups;
+    let (size, middle) = kernel.iter().fold((1, 0), |(size, middle), &k| (size * k, middle * k + k / 2));
+    let mut values = vec![0f64; present.numel()];
+    // An empty kernel has no middle.
+    let ones = if size > 0 { per_group.min(inputs) } else { 0 };
+    for (group, i) in (0..groups).flat_map(|group| (0..ones).map(move |i| (group, i))) {
+        values[((group * per_group + i) * inputs + i) * size + middle] = 1.0;
+    }
+    replace(var, |shape, dtype| Tensor::from_vec(values, shape.to_vec()).to_dtype(dtype));
+}
+
+/// `N(0, std²)`, but zero in the fraction `sparsity` of each column of a matrix, rounded up, at random places. PyTorch's
+/// default `std` is 0.01.
+///
+/// # Panics
+/// When the parameter is no matrix, or `sparsity` is not in `0..=1`.
+///
+/// # Source
+/// Martens, "Deep learning via Hessian-free optimization", 2010, section 5.
+///
+/// ```
+/// use nn::prelude::*;
+///
+/// let weight = Parameter::new(Tensor::ones([10, 3], DType::F32));
+/// init::sparse_(&weight, 0.25, 0.01);
+/// assert_eq!(weight.value().count_nonzero([]).item::<i64>(), 3 * 7);
+/// ```
+#[track_caller]
+pub fn sparse_(var: &Var, sparsity: f64, std: f64) {
+    let present = var.value();
+    let &[rows, columns] = present.dims() else {
+        panic!("sparse_: the parameter is no matrix\n  shape {:?}   rule [m, n]", present.dims());
+    };
+    assert!((0.0..=1.0).contains(&sparsity), "sparse_: the sparsity is not between 0 and 1, sparsity = {sparsity}");
+    let zeros = (sparsity * rows as f64).ceil() as usize;
+    // The order of random numbers in each column is a random order of its rows.
+    let order = Tensor::uniform(0.0, 1.0, [rows, columns], DType::F64).argsort(0, false).narrow(0, 0, zeros);
+    replace(var, |shape, dtype| Tensor::normal(0.0, std, shape, dtype).scatter_value(0, &order, 0.0));
+}
+
 /// `U(-a, a)` with `a = gain √(6 / (fan_in + fan_out))`; PyTorch's default gain is 1.
 ///
 /// # Panics

@@ -124,6 +124,91 @@ fn orthogonal_rows_or_columns() {
     assert!(rows.matmul(&rows.t()).allclose(&Tensor::eye(3, F64), 0.0, 1e-12));
 }
 
+/// PyTorch's loops, written out.
+fn dirac(shape: &[usize], groups: usize) -> Vec<f64> {
+    let (outputs, inputs, kernel) = (shape[0], shape[1], &shape[2..]);
+    let per_group = outputs / groups;
+    let mut value = Tensor::zeros(shape, F64);
+    for group in 0..groups {
+        for i in 0..per_group.min(inputs) {
+            let kernel = kernel.iter().map(|k| k / 2);
+            let at: Vec<usize> = [group * per_group + i, i].into_iter().chain(kernel).collect();
+            value.assign_(|v| at.iter().fold(v.clone(), |v, &place| v.select(0, place)), &Tensor::scalar(1f64));
+        }
+    }
+    value.to_vec()
+}
+
+#[test]
+fn dirac_is_the_identity_of_convolution() {
+    for (shape, groups) in [
+        (&[3, 3, 3][..], 1),
+        (&[4, 2, 4], 2),
+        (&[6, 2, 3, 5], 3),
+        (&[2, 5, 2, 2], 1),
+        (&[4, 1, 3, 2, 3], 2),
+        (&[5, 2, 3], 1),
+    ] {
+        let p = parameter(shape);
+        init::ones_(&p);
+        init::dirac_(&p, groups);
+        assert_eq!(p.to_vec::<f64>(), dirac(shape, groups), "{shape:?} in {groups} groups");
+    }
+    let empty = parameter(&[2, 2, 0]);
+    init::dirac_(&empty, 1);
+    assert_eq!(empty.numel(), 0);
+    let p = parameter(&[4, 2, 3, 3]);
+    init::dirac_(&p, 2);
+    let x = Var::new(Tensor::randn([2, 4, 5, 6], F64));
+    let y = x.conv2d(&p, None, &tensor::Conv { padding: 1.into(), groups: 2, ..Default::default() });
+    assert!(y.value().bit_eq(&x.value()));
+}
+
+#[test]
+#[should_panic(
+    expected = "dirac_: the parameter is no kernel\n  shape [2, 2]   rule [out, in, k..] with one to three k"
+)]
+fn dirac_needs_a_kernel() {
+    init::dirac_(&parameter(&[2, 2]), 1);
+}
+
+#[test]
+#[should_panic(expected = "dirac_: the groups do not divide the outputs\n  shape [3, 2, 1]   groups 2")]
+fn dirac_needs_groups_that_divide() {
+    init::dirac_(&parameter(&[3, 2, 1]), 2);
+}
+
+#[test]
+fn sparse_has_so_many_zeros_in_each_column_at_any_place() {
+    let p = parameter(&[200, 60]);
+    init::sparse_(&p, 0.301, 0.5);
+    let zero = p.value().eq_scalar(0.0).to_dtype(F64);
+    // 60.2, rounded up.
+    assert_eq!(zero.sum_dim(0, false).to_vec::<f64>(), [61.0; 60]);
+    // Each row has a zero in about 30 of 100 columns: three standard deviations of the binomial distribution are 11.
+    let rows = zero.sum_dim(1, false).to_vec::<f64>();
+    assert!(rows.iter().all(|&n| (3.0..36.0).contains(&n)), "{rows:?}");
+    let rest: Vec<f64> = p.to_vec::<f64>().into_iter().filter(|&x| x != 0.0).collect();
+    assert_normal(&Parameter::new(Tensor::from_vec(rest.clone(), [rest.len()])), 0.5);
+    for (sparsity, nonzero) in [(0.0, 6), (1.0, 0), (0.1, 4)] {
+        let p = parameter(&[3, 2]);
+        init::sparse_(&p, sparsity, 1.0);
+        assert_eq!(p.value().count_nonzero([]).item::<i64>(), nonzero, "{sparsity}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "sparse_: the parameter is no matrix\n  shape [2]   rule [m, n]")]
+fn sparse_needs_a_matrix() {
+    init::sparse_(&parameter(&[2]), 0.5, 0.01);
+}
+
+#[test]
+#[should_panic(expected = "sparse_: the sparsity is not between 0 and 1, sparsity = 1.5")]
+fn sparse_needs_a_fraction() {
+    init::sparse_(&parameter(&[2, 2]), 1.5, 0.01);
+}
+
 #[test]
 #[should_panic(expected = "init: fan in and fan out need two dimensions\n  shape [3]   rule [out, in, ..]")]
 fn fans_need_two_dimensions() {
