@@ -8,10 +8,13 @@ use tests::{Fixture, assert_close};
 
 pub use nn::prelude::*;
 
+/// What a case computes from its inputs.
+type Function = Box<dyn Fn(&Inputs) -> Vec<Output>>;
+
 /// One case: the module whose state is loaded, if there is one, and what is computed.
 pub struct Case {
     module: Option<Rc<dyn Module>>,
-    forward: Box<dyn Fn(&Inputs) -> Vec<Output>>,
+    forward: Function,
 }
 
 /// The inputs of a case, under their positions.
