@@ -22,7 +22,7 @@ pub mod strategy;
 pub mod utils;
 
 pub use nn_derive::Module;
-pub use tensor::{CrossEntropy, Ctc, Reduction};
+pub use tensor::{CrossEntropy, Ctc, Interpolate, InterpolateMode, Padding, Reduction};
 
 pub use check::{ParameterMismatch, gradcheck_parameters};
 pub use layers::*;

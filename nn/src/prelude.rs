@@ -23,7 +23,7 @@
 //! ```
 
 pub use autograd::{Var, no_grad};
-pub use tensor::{DType, Tensor, manual_seed};
+pub use tensor::{DType, Interpolate, InterpolateMode, Padding, Tensor, manual_seed};
 
 pub use crate::layers::*;
 pub use crate::losses::*;

@@ -65,7 +65,7 @@ proptest! {
     #[test]
     fn embedding(ids in proptest::collection::vec(0i64..6, 0..8), width in 1usize..4, seed: u64) {
         manual_seed(seed);
-        let layer = Embedding::with(6, width, EmbeddingOptions { dtype: F64 });
+        let layer = Embedding::with(6, width, EmbeddingOptions { dtype: F64, ..Default::default() });
         let ids = Tensor::from_slice(&ids, [ids.len()]);
         let y = layer.forward(&ids);
         prop_assert!(y.value().bit_eq(&layer.weight.value().index_select(0, &ids)));
@@ -118,7 +118,7 @@ fn linear_starts_uniform_within_its_bound() {
 #[test]
 fn embedding_starts_standard_normal_and_layer_norm_as_identity() {
     manual_seed(2);
-    let table = Embedding::with(400, 50, EmbeddingOptions { dtype: F64 }).weight.value();
+    let table = Embedding::with(400, 50, EmbeddingOptions { dtype: F64, ..Default::default() }).weight.value();
     assert!(table.mean().item::<f64>().abs() < 0.03 && (table.var().item::<f64>() - 1.0).abs() < 0.05);
     let norm = LayerNorm::new([2, 3]);
     assert!(norm.weight.unwrap().value().bit_eq(&Tensor::ones([2, 3], DType::F32)));

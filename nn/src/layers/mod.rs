@@ -2,6 +2,7 @@
 
 mod activation;
 mod arrange;
+mod bilinear;
 mod conv;
 mod dropout;
 mod embedding;
@@ -13,6 +14,7 @@ mod transformer;
 
 pub use activation::*;
 pub use arrange::*;
+pub use bilinear::*;
 pub use conv::*;
 pub use dropout::*;
 pub use embedding::*;

@@ -3,8 +3,13 @@
 
 mod harness;
 
+mod activation;
+mod arrange;
 mod conv;
+mod dropout;
+mod embedding;
 mod linear;
 mod loss;
 mod norm;
 mod pool;
+mod similarity;
