@@ -1,7 +1,7 @@
 //! The losses that are methods of [`Var`], as functions.
 
 use autograd::Var;
-use tensor::{CrossEntropy, Ctc, Reduction, Tensor};
+use tensor::{CrossEntropy, Ctc, Reduction, Tensor, broadcast_shapes};
 
 /// `-w[y] log softmax(x)[y]` for class indices `y`, or `-Σ w p log softmax(x)` for class probabilities `p` (a target of
 /// a floating dtype), then the reduction; see [`Var::cross_entropy`].
@@ -117,4 +117,10 @@ pub(super) fn reduced(op: &str, losses: Var, reduction: Reduction) -> Var {
         Reduction::Mean => losses.mean(),
         Reduction::BatchMean => panic!("{op}: BatchMean is a reduction of kl_div only"),
     }
+}
+
+/// Panics in the name of `op` when these shapes do not broadcast.
+#[track_caller]
+pub(super) fn check_broadcast(op: &str, a: &[usize], b: &[usize]) {
+    broadcast_shapes(op, a, b).unwrap_or_else(|error| panic!("{error}"));
 }

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use autograd::Var;
 
-use super::loss::reduced;
+use super::loss::{check_broadcast, reduced};
 use crate::{GaussianNLLLossOptions, PoissonNLLLossOptions};
 
 /// `e^x - t x` for the logarithm `x` of a Poisson rate, or `x - t log(x + eps)` for the rate itself (`log_input` false),
@@ -34,6 +34,7 @@ use crate::{GaussianNLLLossOptions, PoissonNLLLossOptions};
 #[track_caller]
 pub fn poisson_nll_loss(input: &Var, target: &Var, options: PoissonNLLLossOptions) -> Var {
     let PoissonNLLLossOptions { log_input, full, eps, reduction } = options;
+    check_broadcast("poisson_nll_loss", &input.shape(), &target.shape());
     let mut losses = if log_input { input.exp() - target * input } else { input - target * (input + eps).log() };
     if full {
         let few = target.value().le_scalar(1.0);
@@ -75,6 +76,7 @@ pub fn poisson_nll_loss(input: &Var, target: &Var, options: PoissonNLLLossOption
 #[track_caller]
 pub fn gaussian_nll_loss(input: &Var, target: &Var, var: &Var, options: GaussianNLLLossOptions) -> Var {
     let GaussianNLLLossOptions { full, eps, reduction } = options;
+    check_broadcast("gaussian_nll_loss", &input.shape(), &target.shape());
     let (shape, own) = (input.shape(), var.shape());
     let narrow = |sizes: &[usize]| {
         let differing: Vec<usize> = sizes.iter().zip(shape.iter()).filter(|(a, b)| a != b).map(|(a, _)| *a).collect();

@@ -3,7 +3,7 @@
 use autograd::Var;
 use tensor::{DType, Reduction, Tensor};
 
-use super::loss::reduced;
+use super::loss::{check_broadcast, reduced};
 use crate::{
     CosineEmbeddingLossOptions, HingeEmbeddingLossOptions, MarginRankingLossOptions, MultiMarginLossOptions,
     TripletMarginLossOptions, TripletMarginWithDistanceLossOptions,
@@ -41,6 +41,7 @@ pub fn cosine_embedding_loss(input1: &Var, input2: &Var, target: &Tensor, option
         input2.shape(),
         target.dims()
     );
+    check_broadcast("cosine_embedding_loss", &input1.shape(), &input2.shape());
     let dot = |a: &Var, b: &Var| (a * b).sum_dim(dim as isize, false);
     let lengths = (dot(input1, input1) + 1e-12) * (dot(input2, input2) + 1e-12);
     let cosine = dot(input1, input2) / lengths.sqrt();
@@ -77,6 +78,8 @@ pub fn cosine_embedding_loss(input1: &Var, input2: &Var, target: &Tensor, option
 #[track_caller]
 pub fn triplet_margin_loss(anchor: &Var, positive: &Var, negative: &Var, options: TripletMarginLossOptions) -> Var {
     let TripletMarginLossOptions { margin, p, eps, swap, reduction } = options;
+    check_broadcast("triplet_margin_loss", &anchor.shape(), &positive.shape());
+    check_broadcast("triplet_margin_loss", &anchor.shape(), &negative.shape());
     let distance = |a: &Var, b: &Var| a.pairwise_distance(b, p, eps, false);
     triplet("triplet_margin_loss", [anchor, positive, negative], distance, (margin, swap), reduction)
 }
@@ -160,6 +163,7 @@ fn triplet(
 #[track_caller]
 pub fn hinge_embedding_loss(input: &Var, target: &Tensor, options: HingeEmbeddingLossOptions) -> Var {
     let HingeEmbeddingLossOptions { margin, reduction } = options;
+    check_broadcast("hinge_embedding_loss", &input.shape(), target.dims());
     let zero = Var::new(Tensor::zeros([], input.dtype()));
     let apart = Var::where_(&target.ne_scalar(1.0), &(margin - input).clamp_min(0.0), &zero);
     let alike = Var::where_(&target.ne_scalar(-1.0), input, &zero);
@@ -196,6 +200,8 @@ pub fn margin_ranking_loss(input1: &Var, input2: &Var, target: &Var, options: Ma
         input2.shape(),
         target.shape()
     );
+    check_broadcast("margin_ranking_loss", &input1.shape(), &input2.shape());
+    check_broadcast("margin_ranking_loss", &input1.shape(), &target.shape());
     let losses = (target.neg() * (input1 - input2) + margin).clamp_min(0.0);
     reduced("margin_ranking_loss", losses, reduction)
 }
@@ -275,6 +281,10 @@ pub fn multi_margin_loss(input: &Var, target: &Tensor, options: &MultiMarginLoss
 #[track_caller]
 pub fn multilabel_soft_margin_loss(input: &Var, target: &Var, weight: Option<&Tensor>, reduction: Reduction) -> Var {
     assert!(input.ndim() > 0, "multilabel_soft_margin_loss: the input has no classes\n  input []   rule [.., c]");
+    check_broadcast("multilabel_soft_margin_loss", &input.shape(), &target.shape());
+    if let Some(weight) = weight {
+        check_broadcast("multilabel_soft_margin_loss", &input.shape(), weight.dims());
+    }
     let mut losses = (target * input.logsigmoid() + (1.0 - target) * input.neg().logsigmoid()).neg();
     if let Some(weight) = weight {
         losses = losses * Var::new(weight.to_dtype(input.dtype()));
@@ -306,6 +316,7 @@ pub fn multilabel_soft_margin_loss(input: &Var, target: &Var, weight: Option<&Te
 /// ```
 #[track_caller]
 pub fn soft_margin_loss(input: &Var, target: &Tensor, reduction: Reduction) -> Var {
+    check_broadcast("soft_margin_loss", &input.shape(), target.dims());
     let target = Var::new(target.to_dtype(input.dtype()));
     reduced("soft_margin_loss", (input * target).logsigmoid().neg(), reduction)
 }

@@ -29,6 +29,10 @@
 //! That checks the gradients by every parameter and by the input, for batches of any shape, empty ones included, and in
 //! every layout. A failure shrinks to small sizes and shows the module and its input.
 
+mod losses;
+
+pub use losses::{LossCase, losses};
+
 use std::error::Error;
 use std::fmt;
 
