@@ -1,4 +1,4 @@
-//! The optimizers' common part: parameter groups, kept tensors, the walk of a step.
+//! Descent by a rule: parameter groups, kept tensors, the walk of a step.
 
 use std::collections::HashSet;
 
@@ -6,71 +6,41 @@ use nn::{Parameter, StateDict};
 use tensor::Tensor;
 
 use crate::rule::{Rule, learning_rate, momentum, set_learning_rate, set_momentum};
-use crate::state::{self, StateError};
-
-/// Changes parameters by their gradients.
-pub trait Optimizer {
-    /// One step of every parameter that has a gradient.
-    fn step(&mut self);
-
-    /// Forgets the gradient of every parameter.
-    fn zero_grad(&self);
-
-    /// The learning rate of each group.
-    fn learning_rates(&self) -> Vec<f64>;
-
-    /// Sets the learning rate of each group.
-    ///
-    /// # Panics
-    /// When their number is not that of the groups.
-    fn set_learning_rates(&mut self, rates: &[f64]);
-
-    /// The momentum of each group: the option `momentum`, or the first of `betas`; none for an optimizer that has
-    /// neither.
-    fn momentums(&self) -> Vec<Option<f64>>;
-
-    /// Sets the momentum of each group, see [`momentums`](Optimizer::momentums).
-    ///
-    /// # Panics
-    /// When their number is not that of the groups, or the optimizer has no momentum.
-    fn set_momentums(&mut self, momentums: &[f64]);
-
-    /// The options of the groups and the tensors kept for each parameter, under names such as `param_groups.0.lr` and
-    /// `state.3.exp_avg`: everything that an exact resume needs. Parameters count through all groups, as in PyTorch.
-    fn state_dict(&self) -> StateDict;
-
-    /// Takes over a state dict of the same optimizer with the same groups.
-    ///
-    /// # Errors
-    /// Everything that does not fit at once; nothing is changed then.
-    fn load_state_dict(&mut self, dict: &StateDict) -> Result<(), StateError>;
-}
-
-/// Parameters and the options they share.
-#[derive(Debug, Clone)]
-pub struct ParamGroup<R> {
-    /// The parameters.
-    pub params: Vec<Parameter>,
-    /// Their options.
-    pub options: R,
-}
-
-impl<R> ParamGroup<R> {
-    /// A group of these parameters.
-    pub fn new(params: Vec<Parameter>, options: R) -> ParamGroup<R> {
-        ParamGroup { params, options }
-    }
-}
+use crate::state::{Reader, StateError, load_options, save_options};
+use crate::{Optimizer, ParamGroup};
 
 /// What is kept for one parameter between steps.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
-    pub step: u64,
-    pub tensors: Vec<Tensor>,
+struct Kept {
+    step: u64,
+    names: &'static [&'static str],
+    tensors: Vec<Tensor>,
 }
 
-/// Descent by a rule over groups of parameters: the type behind [`SGD`](crate::SGD), [`Adam`](crate::Adam) and
-/// [`AdamW`](crate::AdamW).
+impl Kept {
+    /// What the rule keeps for a parameter like this one before its first step.
+    fn new<R: Rule>(rule: &R, parameter: &Tensor) -> Kept {
+        Kept { step: 0, names: &[], tensors: Vec::new() }.under(rule, parameter)
+    }
+
+    /// The same under options that may keep more or less.
+    fn under<R: Rule>(mut self, rule: &R, parameter: &Tensor) -> Kept {
+        let names = rule.kept();
+        if self.names != names {
+            if !names.iter().any(|name| self.names.contains(name)) {
+                self.step = 0;
+            }
+            let place = |name: &&'static str| self.names.iter().position(|old| old == name);
+            let of = |name| place(name).map_or_else(|| rule.initial(name, parameter), |at| self.tensors[at].clone());
+            self.tensors = names.iter().map(of).collect();
+            self.names = names;
+        }
+        self
+    }
+}
+
+/// Descent by a rule over groups of parameters: the type behind [`SGD`](crate::SGD), [`Adam`](crate::Adam) and all
+/// others but [`LBFGS`](crate::LBFGS).
 ///
 /// ```
 /// use nn::prelude::*;
@@ -87,9 +57,9 @@ pub(crate) struct Kept {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Descent<R> {
-    pub(crate) groups: Vec<ParamGroup<R>>,
+    groups: Vec<ParamGroup<R>>,
     /// By the number of the parameter through all groups; `None` until its first step.
-    pub(crate) kept: Vec<Option<Kept>>,
+    kept: Vec<Option<Kept>>,
 }
 
 impl<R: Rule + Default> Descent<R> {
@@ -116,7 +86,8 @@ impl<R: Rule> Descent<R> {
     /// Groups with options of their own.
     ///
     /// # Panics
-    /// When there is no parameter, a parameter stands twice, or options break their rule.
+    /// When there is no parameter, a parameter stands twice, options break their rule, or the optimizer does not take
+    /// such a parameter.
     #[track_caller]
     pub fn with_groups(groups: Vec<ParamGroup<R>>) -> Descent<R> {
         let mut optimizer = Descent { groups: Vec::new(), kept: Vec::new() };
@@ -130,7 +101,8 @@ impl<R: Rule> Descent<R> {
     /// Adds a group at the end.
     ///
     /// # Panics
-    /// When a parameter stands in a group already, or options break their rule.
+    /// When a parameter stands in a group already, options break their rule, or the optimizer does not take such a
+    /// parameter.
     #[track_caller]
     pub fn add_param_group(&mut self, group: ParamGroup<R>) {
         if let Err(problem) = group.options.check() {
@@ -138,13 +110,16 @@ impl<R: Rule> Descent<R> {
         }
         let mut known: HashSet<usize> = self.groups.iter().flat_map(|group| &group.params).map(|p| p.id()).collect();
         for (position, parameter) in group.params.iter().enumerate() {
-            assert!(
-                known.insert(parameter.id()),
-                "{}: a parameter stands twice\n  group {}   position {position}   shape {}",
-                R::NAME,
-                self.groups.len(),
-                parameter.shape()
-            );
+            let refuse = |problem: &str| -> ! {
+                let (number, shape) = (self.groups.len(), parameter.shape());
+                panic!("{}: {problem}\n  group {number}   position {position}   shape {shape}", R::NAME)
+            };
+            if !known.insert(parameter.id()) {
+                refuse("a parameter stands twice");
+            }
+            if let Err(problem) = group.options.accepts(&parameter.value()) {
+                refuse(&problem);
+            }
         }
         self.kept.resize_with(self.kept.len() + group.params.len(), || None);
         self.groups.push(group);
@@ -161,6 +136,11 @@ impl<R: Rule> Descent<R> {
     pub fn param_groups_mut(&mut self) -> &mut [ParamGroup<R>] {
         &mut self.groups
     }
+
+    /// The parameters through all groups, each with the options of its group.
+    fn members(&self) -> impl Iterator<Item = (&Parameter, &R)> {
+        self.groups.iter().flat_map(|group| group.params.iter().map(|parameter| (parameter, &group.options)))
+    }
 }
 
 impl<R: Rule> Optimizer for Descent<R> {
@@ -171,12 +151,11 @@ impl<R: Rule> Optimizer for Descent<R> {
             let Some(gradient) = parameter.grad() else { continue };
             let gradient = gradient.value();
             let kept = match kept {
-                Some(kept) if kept.tensors.len() == rule.kept().len() => kept,
-                // The first step, or the first one that keeps anything: momentum may be turned on later.
+                Some(kept) if kept.names == rule.kept() => kept,
+                // The first step, or the first one with options that keep more or less.
                 slot => {
-                    // One by one: clones would share their memory and be copied by the first write.
-                    let tensors = rule.kept().iter().map(|_| gradient.zeros_like()).collect();
-                    slot.insert(Kept { step: 0, tensors })
+                    let kept = slot.take().map_or_else(|| Kept::new(rule, &gradient), |old| old.under(rule, &gradient));
+                    slot.insert(kept)
                 }
             };
             kept.step += 1;
@@ -185,9 +164,7 @@ impl<R: Rule> Optimizer for Descent<R> {
     }
 
     fn zero_grad(&self) {
-        for parameter in self.groups.iter().flat_map(|group| &group.params) {
-            parameter.zero_grad();
-        }
+        self.members().for_each(|(parameter, _)| parameter.zero_grad());
     }
 
     fn learning_rates(&self) -> Vec<f64> {
@@ -216,10 +193,54 @@ impl<R: Rule> Optimizer for Descent<R> {
     }
 
     fn state_dict(&self) -> StateDict {
-        state::save(self)
+        let mut dict = StateDict::new();
+        for (number, (kept, (parameter, rule))) in self.kept.iter().zip(self.members()).enumerate() {
+            let Some(kept) = kept else { continue };
+            let kept = kept.clone().under(rule, &parameter.value());
+            dict.insert(format!("state.{number}.step"), Tensor::scalar(kept.step as i64));
+            for (name, tensor) in kept.names.iter().zip(kept.tensors) {
+                dict.insert(format!("state.{number}.{name}"), tensor);
+            }
+        }
+        let mut first = 0;
+        for (position, group) in self.groups.iter().enumerate() {
+            let mut options = group.options.clone();
+            save_options(&mut dict, position, first, group.params.len(), |each| options.settings(each));
+            first += group.params.len();
+        }
+        dict
     }
 
     fn load_state_dict(&mut self, dict: &StateDict) -> Result<(), StateError> {
-        state::load(self, dict)
+        let mut reader = Reader::new(dict);
+        let mut loaded = self.clone();
+        let mut first = 0;
+        for (position, group) in loaded.groups.iter_mut().enumerate() {
+            load_options(&mut reader, position, first, group.params.len(), |each| group.options.settings(each));
+            first += group.params.len();
+            if let Err(problem) = group.options.check() {
+                reader.problem(format!("unusable    param_groups.{position}: {problem}"));
+            }
+        }
+        let mut all = Vec::new();
+        for (number, (parameter, rule)) in loaded.members().enumerate() {
+            // A parameter that never had a gradient has no state.
+            let step_name = format!("state.{number}.step");
+            if !reader.has(&step_name) {
+                all.push(None);
+                continue;
+            }
+            let step = reader.count(&step_name).unwrap_or(0);
+            let start = Kept::new(rule, &parameter.value());
+            let mut read = |(name, like): (&&str, Tensor)| {
+                reader.tensor(&format!("state.{number}.{name}"), like.dims(), like.dtype()).unwrap_or(like)
+            };
+            let tensors = start.names.iter().zip(start.tensors).map(&mut read).collect();
+            all.push(Some(Kept { step, names: start.names, tensors }));
+        }
+        reader.finish(R::NAME)?;
+        loaded.kept = all;
+        *self = loaded;
+        Ok(())
     }
 }

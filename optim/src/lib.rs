@@ -24,20 +24,42 @@
 //! ```
 //!
 //! An optimizer is a [`Rule`] (its options and one step of one parameter) under [`Descent`], which holds the parameter
-//! groups and what is kept for each parameter: [`SGD`], [`Adam`] and [`AdamW`] are names for that. A parameter without
-//! a gradient is passed over. Each step is one pass over the memory of a parameter, in place.
+//! groups and what is kept for each parameter: [`SGD`], [`Adam`], [`AdamW`], [`NAdam`], [`RAdam`], [`Adamax`],
+//! [`Adagrad`], [`Adadelta`], [`RMSprop`], [`Lion`] and [`Muon`] are names for that. Each step is one pass over the memory
+//! of a parameter, in place. A parameter without a gradient is passed over. [`LBFGS`], which computes the loss several
+//! times in a step, stands for itself.
 
+mod adadelta;
+mod adagrad;
 mod adam;
+mod adamax;
 mod clip;
 mod descent;
+mod lbfgs;
+mod lion;
+mod muon;
+mod nadam;
+mod optimizer;
+mod radam;
+mod rmsprop;
 mod rule;
 mod schedule;
 mod sgd;
 mod state;
 
+pub use adadelta::{Adadelta, AdadeltaOptions};
+pub use adagrad::{Adagrad, AdagradOptions};
 pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
+pub use adamax::{Adamax, AdamaxOptions};
 pub use clip::{ClipOptions, NonFiniteNorm, clip_grad_norm_};
-pub use descent::{Descent, Optimizer, ParamGroup};
+pub use descent::Descent;
+pub use lbfgs::{LBFGS, LBFGSOptions, LineSearch};
+pub use lion::{Lion, LionOptions};
+pub use muon::{AdjustLr, Muon, MuonOptions};
+pub use nadam::{NAdam, NAdamOptions};
+pub use optimizer::{Optimizer, ParamGroup};
+pub use radam::{RAdam, RAdamOptions};
+pub use rmsprop::{RMSprop, RMSpropOptions};
 pub use rule::{Rule, Setting};
 pub use schedule::{Scheduler, WarmupCosine};
 pub use sgd::{SGD, SGDOptions};

@@ -1,8 +1,8 @@
 //! Stochastic gradient descent.
 
-use tensor::{SgdStep, Tensor};
+use tensor::{ElementStep, Real, Tensor};
 
-use crate::rule::not_negative;
+use crate::rule::{decayed, not_negative};
 use crate::{Descent, Rule, Setting};
 
 /// Stochastic gradient descent with momentum: with the gradient `g` (negated to maximize), learning rate γ, weight
@@ -14,6 +14,11 @@ use crate::{Descent, Rule, Setting};
 /// g ← g + μ b  (nesterov)   or   g ← b
 /// p ← p - γ g
 /// ```
+///
+/// Kept is `momentum_buffer` b, if there is momentum.
+///
+/// # Differs
+/// A buffer is forgotten when the momentum becomes 0; PyTorch takes it up again later.
 ///
 /// # Source
 /// Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013, section 2, in PyTorch's
@@ -57,6 +62,33 @@ impl Default for SGDOptions {
     }
 }
 
+/// Without momentum.
+impl ElementStep<0> for SGDOptions {
+    #[inline(always)]
+    fn call<T: Real>(self, p: T, g: T, []: [T; 0]) -> (T, [T; 0]) {
+        (p - T::of(self.lr) * decayed(p, g, self.maximize, self.weight_decay), [])
+    }
+}
+
+/// With momentum.
+#[derive(Clone, Copy)]
+struct MomentumStep {
+    options: SGDOptions,
+    /// The buffer becomes the gradient.
+    first: bool,
+}
+
+impl ElementStep<1> for MomentumStep {
+    #[inline(always)]
+    fn call<T: Real>(self, p: T, g: T, [b]: [T; 1]) -> (T, [T; 1]) {
+        let SGDOptions { lr, momentum, dampening, weight_decay, nesterov, maximize } = self.options;
+        let g = decayed(p, g, maximize, weight_decay);
+        let b = if self.first { g } else { b * T::of(momentum) + T::of(1.0 - dampening) * g };
+        let direction = if nesterov { g + T::of(momentum) * b } else { b };
+        (p - T::of(lr) * direction, [b])
+    }
+}
+
 impl Rule for SGDOptions {
     const NAME: &'static str = "SGD";
 
@@ -74,10 +106,13 @@ impl Rule for SGDOptions {
     }
 
     fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], step: u64) {
-        let SGDOptions { lr, momentum, dampening, weight_decay, nesterov, maximize } = *self;
-        let first = step == 1;
-        let step = SgdStep { lr, momentum, dampening, weight_decay, nesterov, maximize, first };
-        Tensor::sgd_step_(parameter, gradient, kept.first_mut(), &step);
+        match kept {
+            [] => Tensor::step_(Self::NAME, parameter, gradient, [], *self),
+            [b, ..] => {
+                let step = MomentumStep { options: *self, first: step == 1 };
+                Tensor::step_(Self::NAME, parameter, gradient, [b], step);
+            }
+        }
     }
 
     fn check(&self) -> Result<(), String> {

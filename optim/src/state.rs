@@ -7,8 +7,7 @@ use std::fmt;
 use nn::StateDict;
 use tensor::{DType, Tensor};
 
-use crate::descent::{Descent, Kept};
-use crate::rule::{Rule, Setting};
+use crate::rule::Setting;
 
 /// Everything in a state dict that does not fit an optimizer or a schedule, which is as it was before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +67,25 @@ impl<'a> Reader<'a> {
         Some(found.clone())
     }
 
+    /// The vectors of this name, one a row; of no more than `most`.
+    pub fn rows(&mut self, name: &str, most: usize, len: usize, dtype: DType) -> Option<Vec<Tensor>> {
+        let count = self.dict.get(name).and_then(|found| found.dims().first().copied()).unwrap_or(0);
+        if count > most {
+            self.used.insert(name.to_owned());
+            self.problem(format!("too long    {name}: {count} rows, wanted at most {most}"));
+            return None;
+        }
+        let found = self.tensor(name, &[count, len], dtype)?;
+        Some((0..count).map(|row| found.select(0, row).copy()).collect())
+    }
+
+    /// Text, which stands there as its bytes.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        let len = self.dict.get(name).map_or(0, |found| found.numel());
+        let bytes = self.tensor(name, &[len], DType::U8)?.to_vec::<u8>();
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     pub fn number(&mut self, name: &str) -> Option<f64> {
         self.tensor(name, &[], DType::F64).map(|tensor| tensor.item::<f64>())
     }
@@ -88,96 +106,78 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(crate) fn save<R: Rule>(optimizer: &Descent<R>) -> StateDict {
-    let mut dict = StateDict::new();
-    for (number, kept) in optimizer.kept.iter().enumerate() {
-        let Some(kept) = kept else { continue };
-        dict.insert(format!("state.{number}.step"), Tensor::scalar(kept.step as i64));
-        for (name, tensor) in names(optimizer, number).iter().zip(&kept.tensors) {
-            dict.insert(format!("state.{number}.{name}"), tensor.clone());
-        }
-    }
-    let mut first = 0;
-    for (position, group) in optimizer.groups.iter().enumerate() {
-        group.options.clone().settings(&mut |name, setting| {
-            let tensor = match setting {
-                Setting::Number(number) => Tensor::scalar(*number),
-                Setting::Pair(pair) => Tensor::from([pair.0, pair.1]),
-                Setting::Flag(flag) => Tensor::scalar(*flag),
-            };
-            dict.insert(format!("param_groups.{position}.{name}"), tensor);
-        });
-        let numbers: Vec<i64> = (first..first + group.params.len() as i64).collect();
-        first += group.params.len() as i64;
-        let count = numbers.len();
-        dict.insert(format!("param_groups.{position}.params"), Tensor::from_vec(numbers, [count]));
-    }
-    dict
+/// What hands out the settings of a group, one after the other.
+type Settings<'a> = &'a mut dyn FnMut(&'static str, Setting<'_>);
+
+/// Puts down the options of group `position`, whose parameters are `count` from number `first` on.
+pub(crate) fn save_options(
+    dict: &mut StateDict,
+    position: usize,
+    first: usize,
+    count: usize,
+    settings: impl FnOnce(Settings<'_>),
+) {
+    settings(&mut |name, setting| {
+        let tensor = match setting {
+            Setting::Number(number) => Tensor::scalar(*number),
+            Setting::Pair(pair) => Tensor::from([pair.0, pair.1]),
+            Setting::Triple(triple) => Tensor::from([triple.0, triple.1, triple.2]),
+            Setting::Count(count) => Tensor::scalar(*count as i64),
+            Setting::Flag(flag) => Tensor::scalar(*flag),
+            Setting::Choice(chosen, names) => Tensor::from_slice(names[*chosen].as_bytes(), [names[*chosen].len()]),
+        };
+        dict.insert(format!("param_groups.{position}.{name}"), tensor);
+    });
+    let numbers: Vec<i64> = (first..first + count).map(|number| number as i64).collect();
+    dict.insert(format!("param_groups.{position}.params"), Tensor::from_vec(numbers, [count]));
 }
 
-pub(crate) fn load<R: Rule>(optimizer: &mut Descent<R>, dict: &StateDict) -> Result<(), StateError> {
-    let mut reader = Reader::new(dict);
-    let mut loaded = optimizer.clone();
-
-    let mut first = 0;
-    for (position, group) in loaded.groups.iter_mut().enumerate() {
-        let prefix = format!("param_groups.{position}");
-        group.options.settings(&mut |name, setting| {
-            let name = format!("{prefix}.{name}");
-            match setting {
-                Setting::Number(number) => *number = reader.number(&name).unwrap_or(*number),
-                Setting::Pair(pair) => {
-                    if let Some(values) = reader.tensor(&name, &[2], DType::F64) {
-                        *pair = (values.get::<f64>(&[0]), values.get::<f64>(&[1]));
-                    }
+/// Takes over the options of group `position`, see [`save_options`].
+pub(crate) fn load_options(
+    reader: &mut Reader<'_>,
+    position: usize,
+    first: usize,
+    count: usize,
+    settings: impl FnOnce(Settings<'_>),
+) {
+    settings(&mut |name, setting| {
+        let name = format!("param_groups.{position}.{name}");
+        match setting {
+            Setting::Number(number) => *number = reader.number(&name).unwrap_or(*number),
+            Setting::Pair(pair) => {
+                if let Some(values) = reader.tensor(&name, &[2], DType::F64) {
+                    *pair = (values.get(&[0]), values.get(&[1]));
                 }
-                Setting::Flag(flag) => {
-                    if let Some(value) = reader.tensor(&name, &[], DType::Bool) {
-                        *flag = value.item::<bool>();
+            }
+            Setting::Triple(triple) => {
+                if let Some(values) = reader.tensor(&name, &[3], DType::F64) {
+                    *triple = (values.get(&[0]), values.get(&[1]), values.get(&[2]));
+                }
+            }
+            Setting::Count(count) => {
+                let read = reader.count(&name).and_then(|count| usize::try_from(count).ok());
+                *count = read.unwrap_or(*count);
+            }
+            Setting::Flag(flag) => {
+                if let Some(value) = reader.tensor(&name, &[], DType::Bool) {
+                    *flag = value.item::<bool>();
+                }
+            }
+            Setting::Choice(chosen, names) => {
+                if let Some(found) = reader.text(&name) {
+                    match names.iter().position(|name| *name == found) {
+                        Some(place) => *chosen = place,
+                        None => reader.problem(format!("unknown     {name}: {found:?}, wanted one of {names:?}")),
                     }
                 }
             }
-        });
-        if let Err(problem) = group.options.check() {
-            reader.problem(format!("unusable    {prefix}: {problem}"));
         }
-        let count = group.params.len();
-        let numbers: Vec<i64> = (first..first + count as i64).collect();
-        first += count as i64;
-        let name = format!("{prefix}.params");
-        if let Some(found) = reader.tensor(&name, &[count], DType::I64)
-            && found.to_vec::<i64>() != numbers
-        {
-            reader.problem(format!("mis-ordered {name}: the parameters of the groups are numbered differently"));
-        }
-    }
-
-    let parameters: Vec<_> = loaded.groups.iter().flat_map(|group| group.params.clone()).collect();
-    for (number, parameter) in parameters.iter().enumerate() {
-        // A parameter that never had a gradient has no state.
-        let step_name = format!("state.{number}.step");
-        loaded.kept[number] = None;
-        if !reader.has(&step_name) {
-            continue;
-        }
-        let step = reader.count(&step_name).unwrap_or(0);
-        let names = names(&loaded, number).iter();
-        let tensors = names
-            .filter_map(|name| reader.tensor(&format!("state.{number}.{name}"), &parameter.shape(), parameter.dtype()));
-        let tensors = tensors.collect();
-        loaded.kept[number] = Some(Kept { step, tensors });
-    }
-    reader.finish(R::NAME)?;
-    *optimizer = loaded;
-    Ok(())
-}
-
-/// The names of the tensors kept for a parameter: those of its group's rule.
-fn names<R: Rule>(optimizer: &Descent<R>, number: usize) -> &'static [&'static str] {
-    let mut before = 0;
-    let group = optimizer.groups.iter().find(|group| {
-        before += group.params.len();
-        number < before
     });
-    group.expect("every parameter is in a group").options.kept()
+    let name = format!("param_groups.{position}.params");
+    let numbers = (first..first + count).map(|number| number as i64);
+    if let Some(found) = reader.tensor(&name, &[count], DType::I64)
+        && !found.to_vec::<i64>().into_iter().eq(numbers)
+    {
+        reader.problem(format!("mis-ordered {name}: the parameters of the groups are numbered differently"));
+    }
 }

@@ -80,7 +80,7 @@ fn the_names_are_pytorchs() {
         expected.extend(["step", "exp_avg", "exp_avg_sq"].map(|name| format!("state.{number}.{name}")));
     }
     for group in 0..2 {
-        let names = ["lr", "betas", "eps", "weight_decay", "maximize", "params"];
+        let names = ["lr", "betas", "eps", "weight_decay", "amsgrad", "maximize", "params"];
         expected.extend(names.map(|name| format!("param_groups.{group}.{name}")));
     }
     assert_eq!(dict.keys().cloned().collect::<Vec<_>>(), expected);
@@ -110,8 +110,8 @@ fn a_load_reports_everything_at_once_and_changes_nothing() {
     let error = optimizer.load_state_dict(&dict).unwrap_err();
     let expected = [
         "missing     param_groups.0.eps",
-        "unusable    param_groups.1: lr is -1, must not be negative",
         "mis-ordered param_groups.1.params: the parameters of the groups are numbered differently",
+        "unusable    param_groups.1: lr is -1, must not be negative",
         "negative    state.0.step: -3",
         "mis-shaped  state.1.exp_avg: f32 [2, 2], wanted f32 [2, 5]",
         "missing     state.2.exp_avg",

@@ -1,89 +1,163 @@
-//! Optimizer steps: one pass over the memory of a parameter, its gradient and its state.
+//! The steps of optimizers: one pass over the memory of a parameter, its gradient and what is kept for it.
 
-use crate::dtype::Float;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
 use crate::kernels::parallel::{self, GRAIN, SharedMut};
 use crate::kernels::simd::vectorised;
 
-/// The numbers of one Adam step, worked out once.
-#[derive(Clone, Copy)]
-pub(crate) struct Adam<T> {
-    /// 1, or -1 to maximize.
-    pub(crate) sign: T,
-    /// Added to the gradient per unit of the parameter.
-    pub(crate) decay: T,
-    /// What the parameter is multiplied by first.
-    pub(crate) keep: T,
-    pub(crate) one_minus_beta1: T,
-    pub(crate) beta2: T,
-    pub(crate) one_minus_beta2: T,
-    /// `lr / (1 - beta1^t)`.
-    pub(crate) step_size: T,
-    /// `sqrt(1 - beta2^t)`.
-    pub(crate) correction: T,
-    pub(crate) eps: T,
+/// The numbers that an [`ElementStep`] computes with: `f32` and `f64`.
+///
+/// ```
+/// use tensor::Real;
+/// assert_eq!(2f32.maximum(3.0).sign(), f32::of(1.0));
+/// assert_eq!(Real::lerp(1.0, 3.0, 0.25), 1.5);
+/// ```
+pub trait Real:
+    sealed::Sealed
+    + Copy
+    + Send
+    + Sync
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+{
+    /// `x`, rounded.
+    fn of(x: f64) -> Self;
+
+    /// The square root.
+    fn sqrt(self) -> Self;
+
+    /// The absolute value.
+    fn abs(self) -> Self;
+
+    /// The larger of two numbers; NaN if one of them is.
+    #[inline(always)]
+    fn maximum(self, other: Self) -> Self {
+        // The comparison with itself finds NaN.
+        #[allow(clippy::eq_op)]
+        if self > other || self != self { self } else { other }
+    }
+
+    /// -1, 0 or 1; 0 for NaN, as in PyTorch.
+    #[inline(always)]
+    fn sign(self) -> Self {
+        let zero = Self::of(0.0);
+        if self > zero {
+            Self::of(1.0)
+        } else if self < zero {
+            Self::of(-1.0)
+        } else {
+            zero
+        }
+    }
+
+    /// From `self` the part `weight` of the way to `end`; from whichever is nearer, as in PyTorch.
+    #[inline(always)]
+    fn lerp(self, end: Self, weight: f64) -> Self {
+        if weight.abs() < 0.5 {
+            self + Self::of(weight) * (end - self)
+        } else {
+            end - (end - self) * Self::of(1.0 - weight)
+        }
+    }
 }
 
-/// The numbers of one SGD step.
-#[derive(Clone, Copy)]
-pub(crate) struct Sgd<T> {
-    pub(crate) sign: T,
-    pub(crate) decay: T,
-    pub(crate) lr: T,
-    pub(crate) momentum: T,
-    pub(crate) one_minus_dampening: T,
-    pub(crate) nesterov: bool,
-    /// The buffer becomes the gradient.
-    pub(crate) first: bool,
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+macro_rules! real {
+    ($t:ty) => {
+        impl Real for $t {
+            #[inline(always)]
+            fn of(x: f64) -> $t {
+                x as $t
+            }
+            #[inline(always)]
+            fn sqrt(self) -> $t {
+                <$t>::sqrt(self)
+            }
+            #[inline(always)]
+            fn abs(self) -> $t {
+                <$t>::abs(self)
+            }
+        }
+    };
+}
+real!(f32);
+real!(f64);
+
+/// One step of one element, for [`Tensor::step_`](crate::Tensor::step_): what becomes of a parameter, and of the `N`
+/// numbers kept for it, by its gradient.
+///
+/// `call` is inlined into loops that are compiled for several kinds of vector instructions: mark it `#[inline(always)]`,
+/// and let it branch on the options only.
+pub trait ElementStep<const N: usize>: Copy + Send + Sync {
+    /// The parameter and the kept numbers after the step.
+    fn call<T: Real>(self, parameter: T, gradient: T, kept: [T; N]) -> (T, [T; N]);
 }
 
 vectorised! {
-    // The order of operations is PyTorch's, so that trajectories agree to the last digits; hence no fused multiply-add.
-    fn adam_run<S, T: Float>(s: Adam<T>, p: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
-        for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-            let g = s.sign * g + s.decay * *p;
-            let kept = *p * s.keep;
-            *m = *m + s.one_minus_beta1 * (g - *m);
-            *v = *v * s.beta2 + s.one_minus_beta2 * g * g;
-            *p = kept - s.step_size * (*m / (v.sqrt() / s.correction + s.eps));
-        }
-    }
-
-    fn sgd_run<S, T: Float>(s: Sgd<T>, p: &mut [T], g: &[T]) {
+    fn run0<S, T: Real, F: ElementStep<0>>(f: F, p: &mut [T], g: &[T]) {
         for (p, &g) in p.iter_mut().zip(g) {
-            *p = *p - s.lr * (s.sign * g + s.decay * *p);
+            (*p, []) = f.call(*p, g, []);
         }
     }
-
-    fn sgd_momentum_run<S, T: Float>(s: Sgd<T>, p: &mut [T], g: &[T], b: &mut [T]) {
-        for ((p, &g), b) in p.iter_mut().zip(g).zip(b) {
-            let g = s.sign * g + s.decay * *p;
-            *b = if s.first { g } else { *b * s.momentum + s.one_minus_dampening * g };
-            *p = *p - s.lr * if s.nesterov { g + s.momentum * *b } else { *b };
+    fn run1<S, T: Real, F: ElementStep<1>>(f: F, p: &mut [T], g: &[T], a: &mut [T]) {
+        for ((p, &g), a) in p.iter_mut().zip(g).zip(a) {
+            (*p, [*a]) = f.call(*p, g, [*a]);
+        }
+    }
+    fn run2<S, T: Real, F: ElementStep<2>>(f: F, p: &mut [T], g: &[T], a: &mut [T], b: &mut [T]) {
+        for (((p, &g), a), b) in p.iter_mut().zip(g).zip(a).zip(b) {
+            (*p, [*a, *b]) = f.call(*p, g, [*a, *b]);
+        }
+    }
+    fn run3<S, T: Real, F: ElementStep<3>>(f: F, p: &mut [T], g: &[T], a: &mut [T], b: &mut [T], c: &mut [T]) {
+        for ((((p, &g), a), b), c) in p.iter_mut().zip(g).zip(a).zip(b).zip(c) {
+            (*p, [*a, *b, *c]) = f.call(*p, g, [*a, *b, *c]);
         }
     }
 }
 
-/// One Adam step; all slices have the length of `p`.
-pub(crate) fn adam<T: Float>(s: Adam<T>, p: &mut [T], g: &[T], m: &mut [T], v: &mut [T]) {
-    let (m, v) = (SharedMut::new(m), SharedMut::new(v));
+/// An [`ElementStep`] that knows its loop, of which there is one for each number of kept tensors from none to three.
+pub trait Steps<const N: usize>: ElementStep<N> {
+    #[doc(hidden)]
+    fn run<T: Real>(self, p: &mut [T], g: &[T], kept: [&mut [T]; N]);
+}
+impl<F: ElementStep<0>> Steps<0> for F {
+    fn run<T: Real>(self, p: &mut [T], g: &[T], []: [&mut [T]; 0]) {
+        run0(self, p, g);
+    }
+}
+impl<F: ElementStep<1>> Steps<1> for F {
+    fn run<T: Real>(self, p: &mut [T], g: &[T], [a]: [&mut [T]; 1]) {
+        run1(self, p, g, a);
+    }
+}
+impl<F: ElementStep<2>> Steps<2> for F {
+    fn run<T: Real>(self, p: &mut [T], g: &[T], [a, b]: [&mut [T]; 2]) {
+        run2(self, p, g, a, b);
+    }
+}
+impl<F: ElementStep<3>> Steps<3> for F {
+    fn run<T: Real>(self, p: &mut [T], g: &[T], [a, b, c]: [&mut [T]; 3]) {
+        run3(self, p, g, a, b, c);
+    }
+}
+
+/// Calls `f` for every element; all slices have the length of `p`.
+pub(crate) fn step<T: Real, F: Steps<N>, const N: usize>(f: F, p: &mut [T], g: &[T], kept: [&mut [T]; N]) {
+    let kept = kept.map(SharedMut::new);
     parallel::for_each_chunk(p, GRAIN, |i, p| {
         let (from, len) = (i * GRAIN, p.len());
         // SAFETY: chunks do not overlap.
-        let (m, v) = unsafe { (m.slice(from, len), v.slice(from, len)) };
-        adam_run(s, p, &g[from..from + len], m, v);
-    });
-}
-
-/// One SGD step; all slices have the length of `p`.
-pub(crate) fn sgd<T: Float>(s: Sgd<T>, p: &mut [T], g: &[T], buffer: Option<&mut [T]>) {
-    let buffer = buffer.map(SharedMut::new);
-    parallel::for_each_chunk(p, GRAIN, |i, p| {
-        let (from, len) = (i * GRAIN, p.len());
-        let g = &g[from..from + len];
-        match &buffer {
-            // SAFETY: chunks do not overlap.
-            Some(b) => sgd_momentum_run(s, p, g, unsafe { b.slice(from, len) }),
-            None => sgd_run(s, p, g),
-        }
+        let kept = kept.each_ref().map(|kept| unsafe { kept.slice(from, len) });
+        f.run(p, &g[from..from + len], kept);
     });
 }

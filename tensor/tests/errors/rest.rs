@@ -1,6 +1,6 @@
 //! Panics of operations that have no family of their own here.
 
-use tensor::{AdamStep, DType, Tensor};
+use tensor::{DType, ElementStep, Real, Tensor};
 
 #[test]
 fn shapes_and_indices() {
@@ -13,24 +13,32 @@ fn shapes_and_indices() {
     }
 }
 
+/// `b ← b + g`, `p ← p - b`.
+#[derive(Clone, Copy)]
+struct Sum;
+
+impl ElementStep<1> for Sum {
+    fn call<T: Real>(self, p: T, g: T, [b]: [T; 1]) -> (T, [T; 1]) {
+        (p - (b + g), [b + g])
+    }
+}
+
 #[test]
 fn optimizer_steps() {
-    let options = AdamStep {
-        lr: 0.1,
-        betas: (0.9, 0.999),
-        eps: 1e-8,
-        weight_decay: 0.0,
-        decoupled: false,
-        maximize: false,
-        step: 1,
+    let step = |p: DType, g: Tensor, mut b: Tensor| {
+        Tensor::step_("Sum", &mut Tensor::zeros([2], p), &g, [&mut b], Sum);
     };
-    let step = |gradient: Tensor| {
-        let (mut p, mut m, mut v) =
-            (Tensor::zeros([2], DType::F32), Tensor::zeros([2], DType::F32), Tensor::zeros([2], DType::F32));
-        Tensor::adam_step_(&mut p, &gradient, &mut m, &mut v, &options);
-    };
+    let (zeros, dtype) = (|n: usize, dtype| Tensor::zeros([n], dtype), DType::F32);
     panics! {
-        step(Tensor::zeros([3], DType::F32)) => "adam_step_: the gradient has another shape", "parameter [2]", "gradient [3]";
-        step(Tensor::zeros([2], DType::F64)) => "adam_step_: the parameter is f32, the gradient f64";
+        step(dtype, zeros(3, dtype), zeros(2, dtype))
+            => "Sum: the gradient has another shape", "parameter [2]", "gradient [3]";
+        step(dtype, zeros(2, dtype), zeros(1, dtype))
+            => "Sum: the kept tensor has another shape", "parameter [2]", "kept tensor [1]";
+        step(dtype, zeros(2, DType::F64), zeros(2, dtype)) => "Sum: the parameter is f32, the gradient f64";
+        step(dtype, zeros(2, dtype), zeros(2, DType::F64)) => "Sum: the parameter is f32, the kept tensor f64";
+        step(DType::BF16, zeros(2, DType::BF16), zeros(2, DType::BF16))
+            => "Sum: an update is lost in the rounding of bf16; keep the parameter in f32";
+        step(DType::F16, zeros(2, DType::F16), zeros(2, DType::F16)) => "Sum", "f16";
+        step(DType::I64, zeros(2, DType::I64), zeros(2, DType::I64)) => "Sum", "i64";
     }
 }

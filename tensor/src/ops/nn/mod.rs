@@ -25,6 +25,5 @@ pub(crate) mod spatial;
 pub use batch_norm::{BatchNorm, BatchNormed};
 pub use ctc_loss::Ctc;
 pub use interpolate::{Interpolate, InterpolateMode};
-pub use optimizer::{AdamStep, SgdStep};
 pub use pair_loss::PairLoss;
 pub use smooth::SELU;
