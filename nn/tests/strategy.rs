@@ -1,9 +1,9 @@
 //! The strategies for modules prove the library's layers, and find layers that are wrong.
 
 use autograd::gradcheck;
+use nn::MultiheadAttentionOptions;
 use nn::prelude::*;
-use nn::strategy::{batches, cases, embeddings, layer_norms, linears, networks, sizes};
-use nn::{MultiheadAttentionOptions, gradcheck_parameters};
+use nn::strategy::{batches, cases, layer_norms, linears, networks, sizes};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{TestError, TestRunner};
@@ -17,22 +17,11 @@ proptest! {
     #![proptest_config(config(48))]
 
     #[test]
-    fn linear_layers(case in linears()) {
-        case.check_gradients().unwrap();
-    }
-
-    #[test]
     fn norms(case in layer_norms()) {
         // Rows that are almost constant have derivatives too steep for central differences.
         let spread = case.input.value().var_dim([-1], 0.0, false).to_vec::<f64>().iter().all(|v| *v > 1e-2);
         prop_assume!(spread);
         case.check_gradients().unwrap();
-    }
-
-    #[test]
-    fn tables((table, ids) in embeddings()) {
-        prop_assert_eq!(table.forward(&ids).shape()[..ids.ndim()].to_vec(), ids.dims());
-        gradcheck_parameters(&table, || table.forward(&ids).tanh(), Default::default()).unwrap();
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub fn embedding_bag(
 
     // Padding is left out: it counts in no mean and gets no gradient.
     let flat = ids.reshape([ids.numel()]).to_dtype(DType::I64).to_vec::<i64>();
-    let padding = padding_idx.map(|row| padding_row(row, weight.dim(0)));
+    let padding = padding_row(padding_idx, weight.dim(0));
     let (mut kept, mut bags) = (Vec::new(), Vec::new());
     for (bag, bound) in bounds.windows(2).enumerate() {
         let places = (bound[0]..bound[1]).filter(|&place| padding != Some(flat[place]));
@@ -188,15 +188,16 @@ fn bounds(ids: &Tensor, offsets: Option<&Tensor>, include_last_offset: bool) -> 
     bounds.into_iter().map(|bound| bound as usize).collect()
 }
 
-/// The number of the row `padding_idx`, which may count from the end.
+/// The number of the row `padding_idx`, if there is one; it may count from the end.
 #[track_caller]
-pub(crate) fn padding_row(padding_idx: isize, rows: usize) -> i64 {
+pub(crate) fn padding_row(padding_idx: Option<isize>, rows: usize) -> Option<i64> {
+    let padding_idx = padding_idx?;
     let row = if padding_idx < 0 { padding_idx + rows as isize } else { padding_idx };
     assert!(
         (0..rows as isize).contains(&row),
         "embedding: the padding is no row of the table\n  padding_idx {padding_idx}   rows {rows}"
     );
-    row as i64
+    Some(row as i64)
 }
 
 /// For each bag and column the largest element of the rows in that bag: the first of several, as PyTorch takes it.

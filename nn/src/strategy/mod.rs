@@ -29,8 +29,16 @@
 //! That checks the gradients by every parameter and by the input, for batches of any shape, empty ones included, and in
 //! every layout. A failure shrinks to small sizes and shows the module and its input.
 
+mod activation;
+mod arrange;
+mod embedding;
+mod linear;
 mod losses;
 
+pub use activation::*;
+pub use arrange::*;
+pub use embedding::*;
+pub use linear::*;
 pub use losses::{LossCase, losses};
 
 use std::error::Error;
@@ -42,8 +50,8 @@ use proptest::prelude::*;
 use tensor::{DType, Generator, Tensor, random};
 
 use crate::{
-    Embedding, Forward, GELU, LayerNorm, LayerNormOptions, Linear, LinearOptions, Module, Sequential, SiLU, Sigmoid,
-    Softmax, Tanh, gradcheck_parameters,
+    Forward, GELU, LayerNorm, LayerNormOptions, Linear, Module, Sequential, SiLU, Sigmoid, Softmax, Tanh,
+    gradcheck_parameters,
 };
 
 /// Sizes of layers: 1 to 4.
@@ -139,6 +147,15 @@ pub fn check_batch_independence(forward: impl Fn(&Var) -> Var, input: &Var) -> R
     Ok(())
 }
 
+/// What `draw` gives from this seed; the thread's generator stays as it was.
+fn seeded<T>(seed: u64, draw: impl FnOnce() -> T) -> T {
+    let before = random::get_state();
+    random::manual_seed(seed);
+    let drawn = draw();
+    random::set_state(before);
+    drawn
+}
+
 /// Modules with inputs: `build` makes a module from a random configuration and says what shape one input has, without
 /// the dimensions of the batch.
 ///
@@ -150,23 +167,13 @@ pub fn cases<C, M: Module>(
 ) -> impl Strategy<Value = Case<M>> {
     (configurations, batch_shapes(), dense_layouts(), any::<u64>()).prop_map(
         move |(configuration, batch, layout, seed)| {
-            let before = random::get_state();
-            random::manual_seed(seed);
-            let (module, shape) = build(&configuration);
-            random::set_state(before);
+            let (module, shape) = seeded(seed, || build(&configuration));
             module.to_dtype(DType::F64);
             let mut generator = Generator::new(!seed);
             let x = Tensor::uniform_with(-2.0, 2.0, [batch, shape].concat(), DType::F64, &mut generator);
             Case { module, input: Var::new(layout.of(&x)).requires_grad_(true) }
         },
     )
-}
-
-/// Linear layers of any sizes, with a bias or without.
-pub fn linears() -> impl Strategy<Value = Case<Linear>> {
-    cases((sizes(), sizes(), any::<bool>()), |&(inputs, outputs, bias)| {
-        (Linear::with(inputs, outputs, LinearOptions { bias, ..Default::default() }), vec![inputs])
-    })
 }
 
 /// Layer norms over one or two dimensions of two or more elements in all, with each combination of weight and bias.
@@ -180,19 +187,6 @@ pub fn layer_norms() -> impl Strategy<Value = Case<LayerNorm>> {
         // Ones and zeros would hide a factor that is missing.
         norm.parameters().iter().for_each(|p| crate::init::normal_(p, 0.5, 1.0));
         (norm, shape)
-    })
-}
-
-/// Embedding tables with indices that fit.
-pub fn embeddings() -> impl Strategy<Value = (Embedding, Tensor)> {
-    (sizes(), sizes(), batch_shapes(), any::<u64>()).prop_map(|(rows, columns, shape, seed)| {
-        let before = random::get_state();
-        random::manual_seed(seed);
-        let table = Embedding::new(rows, columns);
-        table.to_dtype(DType::F64);
-        let ids = Tensor::randint(0, rows as i64, shape);
-        random::set_state(before);
-        (table, ids)
     })
 }
 

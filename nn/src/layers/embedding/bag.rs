@@ -118,7 +118,7 @@ impl EmbeddingBag {
 
     #[track_caller]
     fn around(weight: Parameter, options: EmbeddingBagOptions) -> EmbeddingBag {
-        let padding_idx = options.padding_idx.map(|row| padding_row(row, weight.dim(0)) as isize);
+        let padding_idx = padding_row(options.padding_idx, weight.dim(0)).map(|row| row as isize);
         EmbeddingBag { weight, options: EmbeddingBagOptions { padding_idx, ..options } }
     }
 

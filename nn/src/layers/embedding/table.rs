@@ -120,7 +120,7 @@ impl Embedding {
     #[track_caller]
     fn around(weight: Parameter, options: EmbeddingOptions) -> Embedding {
         // PyTorch prints the padding counted from the front.
-        let padding_idx = options.padding_idx.map(|row| padding_row(row, weight.dim(0)) as isize);
+        let padding_idx = padding_row(options.padding_idx, weight.dim(0)).map(|row| row as isize);
         Embedding { weight, options: EmbeddingOptions { padding_idx, ..options } }
     }
 
