@@ -85,6 +85,10 @@ fn shapes_that_do_not_fit() {
         ),
         (&|| multi(&[2, 3], &[2], Some(2)), "multi_margin_loss: the shapes do not fit"),
         (
+            &|| MultiLabelMarginLoss::new().forward(&zeros(&[2, 3]), &ones(&[2])),
+            "multilabel_margin_loss: the shapes do not fit\n  input [2, 3]   target [2]   rule [n, c] or [c], both",
+        ),
+        (
             &|| MultiLabelSoftMarginLoss::new().forward(&zeros(&[]), &zeros(&[])),
             "multilabel_soft_margin_loss: the input has no classes\n  input []   rule [.., c]",
         ),
@@ -112,6 +116,10 @@ fn values_out_of_range() {
         (
             &|| MultiMarginLoss::new().forward(&half.unsqueeze(0), &Tensor::from([2i64])),
             "multi_margin_loss: a target is no class\n  target 2   rule 0..2",
+        ),
+        (
+            &|| MultiLabelMarginLoss::new().forward(&half, &Tensor::from([2i64, -1])),
+            "multilabel_margin_loss: a target is no class\n  target 2   rule 0..2, or -1 for the end",
         ),
         (
             &|| SmoothL1Loss::with(SmoothL1LossOptions { beta: -1.0, ..Default::default() }).forward(&half, &half),
@@ -191,7 +199,7 @@ fn the_mean_over_the_batch_alone_is_for_divergences() {
     let entropy = CrossEntropy { reduction: b, ..Default::default() };
     let only = |op: &str| format!("{op}: BatchMean is a reduction of kl_div only");
     type Call<'a> = (&'a dyn Fn() -> Var, &'a str);
-    let calls: [Call; 15] = [
+    let calls: [Call; 16] = [
         (&|| MSELoss::with(b).forward(&x, &y), "mse_loss"),
         (&|| L1Loss::with(b).forward(&x, &y), "l1_loss"),
         (&|| CrossEntropyLoss::with(entropy.clone()).forward(&x, &t), "cross_entropy"),
@@ -210,6 +218,7 @@ fn the_mean_over_the_batch_alone_is_for_divergences() {
         (&|| HingeEmbeddingLoss::with(hinge).forward(&x, &ones(&[3])), "hinge_embedding_loss"),
         (&|| MarginRankingLoss::with(ranking).forward(&x, &y, &y), "margin_ranking_loss"),
         (&|| MultiMarginLoss::with(multi.clone()).forward(&x, &t), "multi_margin_loss"),
+        (&|| MultiLabelMarginLoss::with(b).forward(&x, &ones(&[2, 3])), "multilabel_margin_loss"),
         (&|| MultiLabelSoftMarginLoss::with(soft.clone()).forward(&x, &y), "multilabel_soft_margin_loss"),
         (&|| SoftMarginLoss::with(b).forward(&x, &ones(&[3])), "soft_margin_loss"),
         (&|| GaussianNLLLoss::with(gaussian).forward(&x, &y, &probability), "gaussian_nll_loss"),

@@ -132,6 +132,24 @@ proptest! {
         prop_assert!(a.value().allclose(&b.value(), 1e-12, 1e-12));
     }
 
+    /// The loss of the first item of a batch has no gradient to the others.
+    #[test]
+    fn items_of_a_batch_are_independent(case in losses()) {
+        let each = case.reduced(Reduction::None);
+        // Connectionist temporal classification has the batch second.
+        let dim = if case.name.starts_with("CTCLoss") { 1 } else { 0 };
+        if each.ndim() > 0 {
+            let ndim = case.inputs.iter().map(Var::ndim).max().unwrap();
+            each.select(0, 0).sum().backward();
+            let batch = |x: &&Var| x.ndim() == ndim && x.dim(dim) == each.dim(0);
+            for x in case.inputs.iter().filter(batch) {
+                let gradient = x.grad().unwrap().value();
+                let others = gradient.narrow(dim, 1, each.dim(0) - 1);
+                prop_assert!(others.eq_scalar(0.0).all().item::<bool>(), "{}", gradient);
+            }
+        }
+    }
+
     /// The same number added to all logits of a row changes nothing.
     #[test]
     fn cross_entropy_knows_differences_only(n in 1usize..4, c in 1usize..5, d in 1usize..3, smooth: bool, seed: u64) {

@@ -259,6 +259,57 @@ pub fn multi_margin_loss(input: &Var, target: &Tensor, options: &MultiMarginLoss
     reduced("multi_margin_loss", losses, *reduction)
 }
 
+/// `Σ max(0, 1 - x[y] + x[j]) / c` over the target classes `y` and all classes `j` that are none, then the reduction. A row's
+/// targets end before the first -1.
+///
+/// # Shape
+/// Input `[n, c]`, `[c]` or `[]`, and a target of the same shape.
+///
+/// # Gradient
+/// `1 / c` for every pair that is closer than 1: to the score of the class that is no target, and its negative to that of
+/// the target.
+///
+/// # Panics
+/// When the shapes do not fit, a target is no class, or for the reduction `BatchMean`.
+///
+/// ```
+/// use nn::prelude::*;
+///
+/// let x = Var::new(Tensor::from([[0.1f64, 0.2, 0.4, 0.8]]));
+/// let loss = functional::multilabel_margin_loss(&x, &Tensor::from([[3i64, 0, -1, 1]]), Reduction::Mean);
+/// assert!((loss.item::<f64>() - 0.85).abs() < 1e-12);
+/// ```
+#[track_caller]
+pub fn multilabel_margin_loss(input: &Var, target: &Tensor, reduction: Reduction) -> Var {
+    assert!(
+        input.ndim() <= 2 && *input.shape() == *target.dims(),
+        "multilabel_margin_loss: the shapes do not fit\n  input {}   target {:?}   rule [n, c] or [c], both",
+        input.shape(),
+        target.dims()
+    );
+    let c = input.shape().last().copied().unwrap_or(1);
+    let rows = target.numel() / c.max(1);
+    let classes = target.to_dtype(DType::I64).to_vec::<i64>();
+    // Which classes are targets, and how often each is named: one that is named twice counts twice.
+    let mut named = vec![0.0; rows * c];
+    for (row, classes) in classes.chunks(c.max(1)).enumerate() {
+        for &class in classes.iter().take_while(|&&class| class != -1) {
+            assert!(
+                (0..c as i64).contains(&class),
+                "multilabel_margin_loss: a target is no class\n  target {class}   rule 0..{c}, or -1 for the end"
+            );
+            named[row * c + class as usize] += 1.0;
+        }
+    }
+    let named = Tensor::from_vec(named, [rows, c]).to_dtype(input.dtype());
+    let others = named.eq_scalar(0.0).to_dtype(input.dtype());
+    let x = input.reshape([rows, c]);
+    let pairs = Var::new(named.unsqueeze(2) * others.unsqueeze(1));
+    let short = (x.unsqueeze(1) - x.unsqueeze(2) + 1.0).relu();
+    let losses = (short * pairs).sum_dim([1, 2], false) / c as f64;
+    reduced("multilabel_margin_loss", if input.ndim() == 2 { losses } else { losses.squeeze(0) }, reduction)
+}
+
 /// `-Σ w (t log s(x) + (1 - t) log s(-x)) / c` over the classes, with the sigmoid `s`, then the reduction: a binary
 /// cross-entropy per class.
 ///

@@ -6,7 +6,7 @@ use tensor::{CrossEntropy, Tensor};
 use super::with_defaults;
 use crate::functional::{
     binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, cross_entropy_probs, multi_margin_loss,
-    multilabel_soft_margin_loss, nll_loss,
+    multilabel_margin_loss, multilabel_soft_margin_loss, nll_loss,
 };
 use crate::{Buffer, Module, Reduction};
 
@@ -16,6 +16,7 @@ with_defaults!(
     BCELoss(BCELossOptions),
     BCEWithLogitsLoss(BCEWithLogitsLossOptions),
     MultiMarginLoss(MultiMarginLossOptions),
+    MultiLabelMarginLoss(Reduction),
     MultiLabelSoftMarginLoss(MultiLabelSoftMarginLossOptions),
 );
 
@@ -250,6 +251,34 @@ impl MultiMarginLoss {
     pub fn forward(&self, input: &Var, target: &Tensor) -> Var {
         let weight = self.weight.as_ref().map(Buffer::value);
         multi_margin_loss(input, target, &MultiMarginLossOptions { weight, ..self.options.clone() })
+    }
+}
+
+/// `Σ max(0, 1 - x[y] + x[j]) / c` over the target classes `y` and the other classes `j`, averaged;
+/// [`functional::multilabel_margin_loss`](crate::functional::multilabel_margin_loss) as a module.
+///
+/// ```
+/// use nn::prelude::*;
+///
+/// let x = Var::new(Tensor::from([[0.5f32, 0.0]]));
+/// assert_eq!(MultiLabelMarginLoss::new().forward(&x, &Tensor::from([[0i64, -1]])).item::<f32>(), 0.25);
+/// ```
+#[derive(Debug, Module)]
+pub struct MultiLabelMarginLoss {
+    #[module(config)]
+    reduction: Reduction,
+}
+
+impl MultiLabelMarginLoss {
+    /// The loss with this reduction.
+    pub fn with(reduction: Reduction) -> MultiLabelMarginLoss {
+        MultiLabelMarginLoss { reduction }
+    }
+
+    /// The loss of these scores for the classes of each row, up to the first -1.
+    #[track_caller]
+    pub fn forward(&self, input: &Var, target: &Tensor) -> Var {
+        multilabel_margin_loss(input, target, self.reduction)
     }
 }
 

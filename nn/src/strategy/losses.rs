@@ -140,7 +140,7 @@ fn case(name: String, inputs: Vec<Var>, count: f64, loss: impl Fn(&[Var], Reduct
     LossCase { name, inputs, count, loss: Box::new(loss) }
 }
 
-const KINDS: [fn(&mut Draw) -> LossCase; 20] = [
+const KINDS: [fn(&mut Draw) -> LossCase; 21] = [
     cross_entropy,
     cross_entropy_probs,
     nll,
@@ -159,6 +159,7 @@ const KINDS: [fn(&mut Draw) -> LossCase; 20] = [
     hinge,
     ranking,
     multi_margin,
+    multilabel_margin,
     soft_margins,
     ctc,
 ];
@@ -368,6 +369,17 @@ fn multi_margin(d: &mut Draw) -> LossCase {
         MultiMarginLossOptions { p: d.pick(&[1, 2]), margin: d.pick(&[1.0, 0.4]), weight, ..Default::default() };
     case(format!("MultiMarginLoss {options:?} {target}"), inputs, target.numel() as f64, move |v, reduction| {
         MultiMarginLoss::with(MultiMarginLossOptions { reduction, ..options.clone() }).forward(&v[0], &target)
+    })
+}
+
+fn multilabel_margin(d: &mut Draw) -> LossCase {
+    let batch = d.shape.iter().copied().take(1).collect::<Vec<_>>();
+    let shape = [&batch[..], &[2 + d.below(3)]].concat();
+    let target = d.ids(shape[shape.len() - 1] + 1, &shape) - 1.0;
+    let inputs = vec![d.leaf(-2.0, 2.0, &shape)];
+    let count = batch.iter().product::<usize>() as f64;
+    case(format!("MultiLabelMarginLoss {target}"), inputs, count, move |v, reduction| {
+        MultiLabelMarginLoss::with(reduction).forward(&v[0], &target)
     })
 }
 

@@ -53,6 +53,10 @@ def classes(c, add, options):
     add("multi_margin_unbatched", mm, c.randn(5), torch.tensor(1))
     add("multi_margin_one_target", mm, c.randn(5), torch.tensor([1]))
     add("multi_margin_scalar", mm, c.randn(), torch.tensor(0))
+    several = torch.tensor([[3, 0, -1, 1], [-1, 0, 1, 2], [2, 2, 0, -1]])
+    add("multilabel_margin", nn.MultiLabelMarginLoss, c.randn(3, 4), several)
+    add("multilabel_margin_unbatched", nn.MultiLabelMarginLoss, c.randn(4), several[0])
+    add("multilabel_margin_scalar", nn.MultiLabelMarginLoss, c.randn(), torch.tensor(0))
     soft = nn.MultiLabelSoftMarginLoss
     add("multilabel_soft_margin", soft, c.randn(3, 4), c.rand(3, 4))
     add("multilabel_soft_margin_weight", options(soft, weight=weight[:4]), c.randn(2, 3, 4) * 9, c.rand(2, 3, 4))

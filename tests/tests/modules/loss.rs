@@ -53,6 +53,10 @@ fn multi_margin(options: MultiMarginLossOptions) -> Case {
     each(THREE, make, |loss, x| loss.forward(x.var(0), x.tensor(1)))
 }
 
+fn multilabel_margin() -> Case {
+    each(THREE, MultiLabelMarginLoss::with, |loss, x| loss.forward(x.var(0), x.tensor(1)))
+}
+
 fn multilabel_soft_margin(weight: Option<Tensor>) -> Case {
     let make = move |reduction| {
         MultiLabelSoftMarginLoss::with(MultiLabelSoftMarginLossOptions { reduction, weight: weight.clone() })
@@ -190,6 +194,9 @@ cases! { "loss":
     "multi_margin_unbatched" => multi_margin(MultiMarginLossOptions::default()),
     "multi_margin_one_target" => multi_margin(MultiMarginLossOptions::default()),
     "multi_margin_scalar" => multi_margin(MultiMarginLossOptions::default()),
+    "multilabel_margin" => multilabel_margin(),
+    "multilabel_margin_unbatched" => multilabel_margin(),
+    "multilabel_margin_scalar" => multilabel_margin(),
     "multilabel_soft_margin" => multilabel_soft_margin(None),
     "multilabel_soft_margin_weight" => multilabel_soft_margin(weight([4])),
     "multilabel_soft_margin_unbatched" => multilabel_soft_margin(None),
