@@ -386,3 +386,52 @@ fn a_state_that_does_not_fit_is_refused() {
     loader.load_state_dict(&read).unwrap();
     assert_eq!(loader.iter().len(), 3);
 }
+
+#[test]
+fn a_training_run_resumed_inside_an_epoch_ends_with_the_same_weights() {
+    use nn::prelude::*;
+    use optim::{Adam, Optimizer};
+
+    let mut rng = Generator::new(0);
+    let data = TensorDataset::new((
+        Tensor::randn_with([30, 4], DType::F32, &mut rng),
+        Tensor::randn_with([30, 1], DType::F32, &mut rng),
+    ))
+    .map(|(x, y), rng| (x + Tensor::randn_with([4], DType::F32, rng) * 0.1, y));
+    let data = Arc::new(data);
+    let setting = |num_workers| {
+        tensor::manual_seed(0);
+        let model = Linear::new(4, 1);
+        let optimizer = Adam::new(model.parameters());
+        let options =
+            DataLoaderOptions { batch_size: 4, shuffle: true, num_workers, seed: Some(8), ..Default::default() };
+        (model, optimizer, DataLoader::with(data.clone(), options))
+    };
+    let step = |model: &Linear, optimizer: &mut Adam, (x, y): (Tensor, Tensor)| {
+        let loss = (model.forward(&Var::new(x)) - Var::new(y)).square().mean();
+        optimizer.zero_grad();
+        loss.backward();
+        optimizer.step();
+    };
+    let (model, mut optimizer, loader) = setting(0);
+    (0..3).flat_map(|_| loader.iter()).for_each(|batch| step(&model, &mut optimizer, batch));
+
+    // Stopped after eleven of 24 steps, saved to files, and gone on with from these by a process that knows nothing else.
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let (first, mut stepped, loader) = setting(2);
+    (0..3).flat_map(|_| loader.iter()).take(11).for_each(|batch| step(&first, &mut stepped, batch));
+    save_file(&first.state_dict(), path("model")).unwrap();
+    save_file(&stepped.state_dict(), path("optimizer")).unwrap();
+    save_file(&loader.state_dict(), path("loader")).unwrap();
+    let (second, mut stepped, loader) = setting(1);
+    second.load_state_dict(&load_file(path("model")).unwrap()).unwrap();
+    stepped.load_state_dict(&load_file(path("optimizer")).unwrap()).unwrap();
+    loader.load_state_dict(&load_file(path("loader")).unwrap()).unwrap();
+    let (epoch, batch) = loader.position();
+    assert_eq!((epoch, batch), (1, 3));
+    (epoch..3).flat_map(|_| loader.iter()).for_each(|batch| step(&second, &mut stepped, batch));
+    for (name, value) in model.state_dict() {
+        assert!(second.state_dict()[&name].bit_eq(&value), "{name}");
+    }
+}

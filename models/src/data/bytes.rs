@@ -9,8 +9,8 @@ use tensor::{Element, Shape, Tensor};
 use crate::{Error, Result};
 
 /// A file may unpack to this much whatever its size, and beyond that to [`RATIO`] times its size: real data stay far
-/// below, zeros that fill a disk do not.
-const ALWAYS: usize = 1 << 30;
+/// below, zeros that fill the memory do not.
+const ALWAYS: usize = 1 << 28;
 /// See [`ALWAYS`].
 const RATIO: usize = 100;
 
@@ -30,19 +30,30 @@ pub(super) fn read_within(reader: impl Read, limit: usize) -> Result<Vec<u8>> {
     }
 }
 
-/// `bytes`, unpacked if they are those of a gzip file.
-pub(super) fn gunzip(bytes: Vec<u8>) -> Result<Vec<u8>> {
-    gunzip_within(bytes, limit)
+/// The length that a file says it has, from its first bytes (all of them or more than [`HEAD`]), if they do say it.
+pub(super) type Claim = fn(&[u8]) -> Option<usize>;
+
+/// So many bytes of an unpacked file are enough for its [`Claim`].
+const HEAD: usize = 1 << 17;
+
+/// `bytes`, unpacked if they are those of a gzip file: all of them, but hardly more than their header claims there are.
+pub(super) fn gunzip(bytes: Vec<u8>, claim: Claim) -> Result<Vec<u8>> {
+    gunzip_within(bytes, claim, limit)
 }
 
-fn gunzip_within(bytes: Vec<u8>, limit: impl Fn(usize) -> usize) -> Result<Vec<u8>> {
+fn gunzip_within(bytes: Vec<u8>, claim: Claim, limit: impl Fn(usize) -> usize) -> Result<Vec<u8>> {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return Ok(bytes);
     }
-    let limit = limit(bytes.len());
-    let unpacked = read_within(flate2::bufread::MultiGzDecoder::new(&bytes[..]), limit.saturating_add(1))?;
+    let (packed, limit) = (bytes.len(), limit(bytes.len()));
+    let mut reader = flate2::bufread::MultiGzDecoder::new(&bytes[..]);
+    let mut unpacked = read_within(&mut reader, HEAD)?;
+    if unpacked.len() == HEAD {
+        // One byte more than there may be is enough to see that there are too many.
+        let most = claim(&unpacked).unwrap_or(limit).clamp(HEAD, limit.max(HEAD));
+        unpacked.extend(read_within(reader, most.saturating_add(1) - HEAD)?);
+    }
     if unpacked.len() > limit {
-        let packed = bytes.len();
         return Err(Error::invalid(format!(
             "{packed} compressed bytes unpack to more than {limit}: these are no data"
         )));
@@ -51,10 +62,13 @@ fn gunzip_within(bytes: Vec<u8>, limit: impl Fn(usize) -> usize) -> Result<Vec<u
 }
 
 /// The file at `path`, unpacked if it is gzipped, as `parse` reads it; errors say which file it is.
-pub(super) fn load<T>(path: &Path, parse: impl FnOnce(Vec<u8>) -> Result<T>) -> Result<T> {
+pub(super) fn load<T>(path: &Path, claim: Claim, parse: impl FnOnce(Vec<u8>) -> Result<T>) -> Result<T> {
     let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
-    gunzip(bytes).and_then(parse).map_err(|e| Error::in_file(path, e))
+    gunzip(bytes, claim).and_then(parse).map_err(|e| Error::in_file(path, e))
 }
+
+/// For files that do not say how long they are.
+pub(super) const NO_CLAIM: Claim = |_| None;
 
 /// Writes `bytes` so that a reader sees the old file or the new one; gzipped if the path ends in `.gz`.
 pub(super) fn save(path: &Path, bytes: Result<Vec<u8>>) -> Result<()> {
@@ -124,32 +138,36 @@ mod tests {
 
     #[test]
     fn gzip_is_detected_by_its_content() {
-        assert_eq!(gunzip(b"plain".to_vec()).unwrap(), b"plain");
-        assert_eq!(gunzip(gzip(b"packed")).unwrap(), b"packed");
+        assert_eq!(gunzip(b"plain".to_vec(), NO_CLAIM).unwrap(), b"plain");
+        assert_eq!(gunzip(gzip(b"packed"), NO_CLAIM).unwrap(), b"packed");
         // Several members one after the other are one file, as `cat a.gz b.gz` makes it.
-        assert_eq!(gunzip([gzip(b"one "), gzip(b"two")].concat()).unwrap(), b"one two");
-        assert_eq!(gunzip(vec![]).unwrap(), b"");
+        assert_eq!(gunzip([gzip(b"one "), gzip(b"two")].concat(), NO_CLAIM).unwrap(), b"one two");
+        assert_eq!(gunzip(vec![], NO_CLAIM).unwrap(), b"");
     }
 
     #[test]
     fn damaged_gzip_is_an_error() {
         let good = gzip(&(0..200).collect::<Vec<u8>>());
         for end in 2..good.len() {
-            assert!(gunzip(good[..end].to_vec()).is_err(), "cut at {end}");
+            assert!(gunzip(good[..end].to_vec(), NO_CLAIM).is_err(), "cut at {end}");
         }
         let mut wrong = good.clone();
         *wrong.last_mut().unwrap() ^= 1;
-        assert!(gunzip(wrong).unwrap_err().to_string().contains("damaged"));
+        assert!(gunzip(wrong, NO_CLAIM).unwrap_err().to_string().contains("damaged"));
     }
 
     #[test]
     fn zeros_without_end_are_refused() {
         let bomb = gzip(&vec![0; 1 << 20]);
         assert!(bomb.len() < 4000);
-        let message = gunzip_within(bomb.clone(), |packed| 100 * packed).unwrap_err().to_string();
+        let message = gunzip_within(bomb.clone(), NO_CLAIM, |packed| 100 * packed).unwrap_err().to_string();
         assert!(message.contains("unpack to more than"), "{message}");
-        assert_eq!(gunzip_within(bomb, |_| 1 << 20).unwrap().len(), 1 << 20);
-        assert_eq!((limit(10), limit(1 << 30)), (1 << 30, 100 << 30));
+        assert_eq!(gunzip_within(bomb.clone(), NO_CLAIM, |_| 1 << 20).unwrap().len(), 1 << 20);
+        assert_eq!((limit(10), limit(1 << 30)), (1 << 28, 100 << 30));
+        // No more is unpacked than the header claims, and one byte.
+        let read = gunzip_within(bomb.clone(), |_| Some(200_000), |_| 1 << 20).unwrap();
+        assert_eq!(read.len(), 200_001);
+        assert_eq!(gunzip_within(bomb, |_| Some(usize::MAX), |_| 1 << 20).unwrap().len(), 1 << 20);
     }
 
     #[test]

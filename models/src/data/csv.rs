@@ -82,7 +82,7 @@ impl Table {
     /// When the file cannot be read, or as [`from_bytes`](Table::from_bytes).
     pub fn load(path: impl AsRef<Path>, options: CsvOptions) -> Result<Table> {
         let path = path.as_ref();
-        let table = bytes::load(path, |bytes| parse(bytes, options))?;
+        let table = bytes::load(path, bytes::NO_CLAIM, |bytes| parse(bytes, options))?;
         Ok(Table { path: path.to_path_buf(), ..table })
     }
 
@@ -93,7 +93,7 @@ impl Table {
     /// # Errors
     /// When they are not UTF-8, or a line has more or fewer cells than the first.
     pub fn from_bytes(bytes: &[u8], options: CsvOptions) -> Result<Table> {
-        parse(bytes::gunzip(bytes.to_vec())?, options)
+        parse(bytes::gunzip(bytes.to_vec(), bytes::NO_CLAIM)?, options)
     }
 
     /// The number of rows, the header not counted.

@@ -35,7 +35,7 @@ use crate::{Error, Result};
 /// # Errors
 /// When the file cannot be read, or as [`from_bytes`].
 pub fn load(path: impl AsRef<Path>) -> Result<Tensor> {
-    bytes::load(path.as_ref(), |bytes| parse(&bytes))
+    bytes::load(path.as_ref(), claim, |bytes| parse(&bytes))
 }
 
 /// What the bytes of a file say; see [`load`].
@@ -43,10 +43,11 @@ pub fn load(path: impl AsRef<Path>) -> Result<Tensor> {
 /// # Errors
 /// When they are no IDX file, or are more or fewer than its header claims.
 pub fn from_bytes(bytes: &[u8]) -> Result<Tensor> {
-    parse(&bytes::gunzip(bytes.to_vec())?)
+    parse(&bytes::gunzip(bytes.to_vec(), claim)?)
 }
 
-fn parse(bytes: &[u8]) -> Result<Tensor> {
+/// The type of the elements, the shape, and the bytes after the header.
+fn header(bytes: &[u8]) -> Result<(u8, Vec<usize>, &[u8])> {
     let Some((&[0, 0, kind, dims], rest)) = bytes.split_first_chunk::<4>() else {
         return Err(Error::invalid(
             "not an IDX file: it does not begin with two zeros, a type and a number of dimensions",
@@ -55,7 +56,23 @@ fn parse(bytes: &[u8]) -> Result<Tensor> {
     let Some((sizes, data)) = rest.split_at_checked(4 * dims as usize) else {
         return Err(Error::invalid(format!("the IDX file ends in the sizes of its {dims} dimensions")));
     };
-    let shape: Vec<usize> = sizes.as_chunks().0.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
+    Ok((kind, sizes.as_chunks().0.iter().map(|&size| u32::from_be_bytes(size) as usize).collect(), data))
+}
+
+/// The length of the file that its header claims.
+fn claim(bytes: &[u8]) -> Option<usize> {
+    let (kind, shape, data) = header(bytes).ok()?;
+    let size = match kind {
+        0x08 | 0x09 => 1,
+        0x0b => 2,
+        0x0c | 0x0d => 4,
+        _ => 8,
+    };
+    shape.iter().try_fold(size, |n: usize, &size| n.checked_mul(size))?.checked_add(bytes.len() - data.len())
+}
+
+fn parse(bytes: &[u8]) -> Result<Tensor> {
+    let (kind, shape, data) = header(bytes)?;
     match kind {
         0x08 => decode(&shape, data, |[byte]| byte),
         0x09 => decode(&shape, data, |byte| i32::from(i8::from_be_bytes(byte))),
@@ -141,6 +158,24 @@ mod tests {
         refused(b"\x00\x00\x08\x01\x00\x00\x00\x02\x00\x00\x00", "claims 2 bytes for shape [2]");
         refused(&[&b"\x00\x00\x0e\x03"[..], &[255; 12]].concat(), "more bytes than any memory has");
         refused(&[&b"\x00\x00\x0e\x02\x00\x00\xff\xff\xff\xff\xff\xff"[..], &[0; 100]].concat(), "the file has 100");
+    }
+
+    #[test]
+    fn no_more_is_unpacked_than_the_header_claims() {
+        for tensor in [Tensor::zeros([2, 3], DType::U8), Tensor::zeros([5], DType::I32), Tensor::scalar(1.0)] {
+            let bytes = to_bytes(&tensor).unwrap();
+            assert_eq!(claim(&bytes), Some(bytes.len()));
+        }
+        // A few images before 64 MiB of zeros: an error that has read little of them.
+        let dir = tempfile::tempdir().unwrap();
+        let bomb = [to_bytes(&Tensor::zeros([2, 28, 28], DType::U8)).unwrap(), vec![0; 64 << 20]].concat();
+        let path = dir.path().join("bomb.gz");
+        bytes::save(&path, Ok(bomb)).unwrap();
+        let message = load(&path).unwrap_err().to_string();
+        assert!(
+            message.contains("claims 1568 bytes for shape [2, 28, 28] with 1 per element, the file has 131"),
+            "{message}"
+        );
     }
 
     #[test]

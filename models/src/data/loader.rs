@@ -77,7 +77,8 @@ impl Default for DataLoaderOptions {
 ///
 /// # Differs
 /// In PyTorch a worker is a process with random numbers of its own, an order follows from the global generator, and only
-/// `torchdata` resumes. `batch_size=None` (no batches) is not there: iterate over the data set.
+/// `torchdata` resumes. `batch_size=None` (no batches) is not there: iterate over the data set. Threads last for an epoch
+/// and share the data set, so there is nothing like `worker_init_fn`, `persistent_workers` or `pin_memory`.
 pub struct DataLoader<D: Dataset, B> {
     dataset: Arc<D>,
     batches: Arc<dyn Sampler<Vec<usize>>>,

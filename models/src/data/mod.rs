@@ -26,7 +26,7 @@
 //! | [`collate`](Collate) | samples to batches |
 //! | [`sampler`](Sampler) | orders: one after the other, random, weighted, in batches |
 //! | [`loader`](DataLoader), [`epoch`](Epoch) | batches, seeded, resumable; the threads behind them |
-//! | [`text_dataset`](TextDataset) | a text as windows of tokens |
+//! | [`text_dataset`](TextDataset) | a text as windows of tokens, at random or as a data set |
 //! | [`idx`], [`npy`], [`npz`], [`csv`], [`text`] | files: MNIST's format, NumPy's, tables, texts |
 //!
 //! Files are read whole; what a header claims is compared with the length of the file before it is believed, and gzipped
@@ -57,4 +57,4 @@ pub use rows::{Rows, TensorDataset};
 pub use sampler::{
     BatchSampler, RandomSampler, Sampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler,
 };
-pub use text_dataset::{Split, TextDataset};
+pub use text_dataset::{Split, TextDataset, TextWindows};

@@ -29,7 +29,7 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// # Errors
 /// When the file cannot be read, or as [`from_bytes`].
 pub fn load(path: impl AsRef<Path>) -> Result<Tensor> {
-    bytes::load(path.as_ref(), |bytes| parse(&bytes))
+    bytes::load(path.as_ref(), bytes::NO_CLAIM, |bytes| parse(&bytes))
 }
 
 /// What the bytes of a file say; see [`load`].
@@ -41,7 +41,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Tensor> {
 /// # Differs
 /// NumPy does not mind bytes after the array.
 pub fn from_bytes(bytes: &[u8]) -> Result<Tensor> {
-    parse(&bytes::gunzip(bytes.to_vec())?)
+    parse(&bytes::gunzip(bytes.to_vec(), bytes::NO_CLAIM)?)
 }
 
 /// Writes `tensor` as `numpy.save` does, gzipped if the path ends in `.gz`; a process killed while it writes leaves the old

@@ -11,7 +11,7 @@ use crate::Result;
 /// # Errors
 /// When the file cannot be read or is not UTF-8.
 pub fn load(path: impl AsRef<Path>) -> Result<String> {
-    bytes::load(path.as_ref(), |bytes| bytes::utf8(Cow::Owned(bytes)))
+    bytes::load(path.as_ref(), bytes::NO_CLAIM, |bytes| bytes::utf8(Cow::Owned(bytes)))
 }
 
 /// The lines of a UTF-8 file, which may be gzipped, without their ends (`\n` or `\r\n`).

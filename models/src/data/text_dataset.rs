@@ -2,6 +2,7 @@
 
 use tensor::{Generator, Tensor};
 
+use super::Dataset;
 use crate::{CharTokenizer, Error, Result};
 
 /// Which part of the text to draw from.
@@ -79,6 +80,27 @@ impl TextDataset {
         self.context
     }
 
+    /// The windows that start at every place of one part, for a [`DataLoader`](super::DataLoader).
+    ///
+    /// # Shape
+    /// A sample is two i64 tensors `[context]`: tokens and, one place later, targets.
+    ///
+    /// ```
+    /// use models::data::{DataLoader, DataLoaderOptions};
+    /// use models::{Split, TextDataset};
+    ///
+    /// let data = TextDataset::from_ids((0..100).collect(), 8)?;
+    /// let options = DataLoaderOptions { batch_size: 4, shuffle: true, ..Default::default() };
+    /// for (x, y) in &DataLoader::with(data.windows(Split::Train), options) {
+    ///     assert!(x.add_scalar(1.0).bit_eq(&y));
+    /// }
+    /// # Ok::<(), models::Error>(())
+    /// ```
+    pub fn windows(&self, split: Split) -> TextWindows {
+        let tokens = self.tokens(split);
+        TextWindows { tokens: Tensor::from_slice(tokens, [tokens.len()]), context: self.context }
+    }
+
     /// `batch` windows that start at random places of one part, and their targets.
     ///
     /// # Shape
@@ -124,6 +146,25 @@ impl TextDataset {
             return self.validation(batch).collect();
         }
         (0..batches).map(|_| self.random_batch(Split::Validation, batch, rng)).collect()
+    }
+}
+
+/// The windows of a text at all its places as a data set; see [`TextDataset::windows`].
+#[derive(Debug, Clone)]
+pub struct TextWindows {
+    tokens: Tensor,
+    context: usize,
+}
+
+impl Dataset for TextWindows {
+    type Sample = (Tensor, Tensor);
+
+    fn len(&self) -> usize {
+        self.tokens.numel().saturating_sub(self.context)
+    }
+
+    fn get(&self, index: usize, _: &mut Generator) -> (Tensor, Tensor) {
+        (self.tokens.narrow(0, index, self.context), self.tokens.narrow(0, index + 1, self.context))
     }
 }
 
@@ -180,6 +221,16 @@ mod tests {
         let data = TextDataset::from_ids((0..20).collect(), 17).unwrap();
         let (_, y) = data.random_batch(Split::Train, 1, &mut Generator::new(0));
         assert_eq!(y.to_vec::<i64>().last(), Some(&17));
+    }
+
+    #[test]
+    fn there_is_a_window_at_every_place() {
+        let data = numbers(20, 4);
+        let windows = data.windows(Split::Train);
+        assert_eq!(windows.len(), 18 - 4);
+        let (x, y) = windows.get(13, &mut Generator::new(0));
+        assert_eq!((x.to_vec::<i64>(), y.to_vec::<i64>()), (vec![13, 14, 15, 16], vec![14, 15, 16, 17]));
+        assert!(data.windows(Split::Validation).is_empty());
     }
 
     #[test]
