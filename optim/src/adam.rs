@@ -17,10 +17,6 @@ use crate::{Descent, Rule, Setting};
 ///
 /// Kept are `exp_avg` m, `exp_avg_sq` v and with amsgrad `max_exp_avg_sq` w.
 ///
-/// # Differs
-/// PyTorch's `foreach`, `fused`, `capturable` and `differentiable`, which choose between implementations, are left out
-/// here and in the other optimizers: there is one, in one pass over memory.
-///
 /// # Source
 /// Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1; amsgrad: Reddi, Kale, Kumar, "On the
 /// Convergence of Adam and Beyond", 2018, algorithm 2; both in PyTorch's form.

@@ -28,6 +28,10 @@
 //! [`Adagrad`], [`Adadelta`], [`RMSprop`], [`Lion`] and [`Muon`] are names for that. Each step is one pass over the memory
 //! of a parameter, in place. A parameter without a gradient is passed over. [`LBFGS`], which computes the loss several
 //! times in a step, stands for itself.
+//!
+//! # Differs
+//! PyTorch's ASGD, Adafactor, Rprop and SparseAdam are not here, nor are the options that choose among its
+//! implementations (`foreach`, `fused`, `capturable`, `differentiable`).
 
 mod adadelta;
 mod adagrad;

@@ -48,7 +48,8 @@ ROWS, NUMBERS = {"old_dirs", "old_stps"}, {"mu_product", "t", "H_diag", "prev_lo
 
 def options(name, group):
     """The options of a group of torch's that Gradus has too."""
-    found = {key: group[key] for key in OPTIONS[name].split()}
+    # Flags that older versions of torch did not have are off.
+    found = {key: group.get(key, False) for key in OPTIONS[name].split()}
     if name == "Muon" and found["adjust_lr_fn"] is None:
         found["adjust_lr_fn"] = "original"
     return found

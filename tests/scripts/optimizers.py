@@ -255,7 +255,8 @@ def main():
                 states.update({f"{name}/{key}": value for key, value in state.items()})
         tensors[f"{name}/after"] = torch.stack(rows)
         assert tensors[f"{name}/after"].isfinite().all(), name
-    metadata = {"torch": torch.__version__, "cases": json.dumps(about)}
+    # One entry: the library writes several in any order.
+    metadata = {"about": json.dumps({"torch": torch.__version__, "cases": about})}
     save_file(tensors, FIXTURES / "optimizers.safetensors", metadata)
     save_file(states, FIXTURES / "optimizer_states.safetensors", {"torch": torch.__version__})
     print(f"{len(about)} cases, {len(states)} tensors of states, torch {torch.__version__}")

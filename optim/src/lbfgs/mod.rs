@@ -33,7 +33,7 @@ use line_search::{Point, Search, strong_wolfe};
 /// Vectors have the dtype of the parameters, numbers are f64.
 ///
 /// # Differs
-/// The parameters have one dtype.
+/// The parameters have one dtype. With a `history_size` of 0, which fails in PyTorch, a step is the gradient times H₀.
 ///
 /// # Source
 /// Nocedal, Wright, "Numerical Optimization", 2006, algorithms 7.4 and 7.5; line search: see [`LineSearch`]; in PyTorch's
@@ -88,7 +88,7 @@ pub struct LBFGSOptions {
     pub tolerance_grad: f64,
     /// A change of parameters or loss this small ends a step (default: 1e-9).
     pub tolerance_change: f64,
-    /// Number of pairs of steps and gradients kept (default: 100).
+    /// Number of pairs of steps and gradients kept, which may be none (default: 100).
     pub history_size: usize,
     /// How the length of a step is found (default: not at all, it is the learning rate).
     pub line_search_fn: Option<LineSearch>,
@@ -246,11 +246,11 @@ impl LBFGS {
         let ys = dot(&y, &s);
         let mut h_diag = last.h_diag;
         if ys > 1e-10 {
-            if pairs.len() == self.group.options.history_size {
-                pairs.pop_front();
-            }
             h_diag = ys / dot(&y, &y);
             pairs.push_back((y, s, 1.0 / ys));
+            while pairs.len() > self.group.options.history_size {
+                pairs.pop_front();
+            }
         }
         let mut d = -flat_grad;
         let mut shares = Vec::with_capacity(pairs.len());
@@ -306,6 +306,9 @@ impl Optimizer for LBFGS {
     }
 
     /// One step of up to `max_iter` iterations. The loss returned is that of before.
+    ///
+    /// # Panics
+    /// When the loss is not a single number.
     fn step_with(&mut self, closure: &mut dyn FnMut() -> Var) -> Var {
         let options = self.group.options;
         let LBFGSOptions { lr, max_iter, tolerance_grad, tolerance_change, .. } = options;

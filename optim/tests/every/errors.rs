@@ -136,6 +136,9 @@ fn lbfgs_is_used_differently() {
     panics("LBFGS: the first parameter is f32, another f64\n  position 1   shape [2]", || {
         drop(LBFGS::new(vec![p.clone(), Parameter::new(Tensor::zeros([2], DType::F64))]));
     });
+    panics("item: needs exactly one element, got 2", || {
+        drop(lbfgs().step_with(&mut || Var::new(Tensor::zeros([2], DType::F32))));
+    });
     assert_eq!(lbfgs().momentums(), [None]);
     let mut lbfgs = lbfgs();
     lbfgs.set_learning_rates(&[0.5]);

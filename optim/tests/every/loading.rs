@@ -133,3 +133,18 @@ fn early_states_of_lbfgs() {
     optimizer.zero_grad();
     assert!(used[0].grad().is_none());
 }
+
+#[test]
+fn lbfgs_without_a_history() {
+    let parameters = matrices(&[(2, 2)], DType::F64, 4);
+    let options = LBFGSOptions { lr: 0.2, max_iter: 4, history_size: 0, ..Default::default() };
+    let mut optimizer = LBFGS::with(parameters.clone(), options);
+    let first = step(&mut optimizer, &parameters, 0.5);
+    for _ in 0..10 {
+        step(&mut optimizer, &parameters, 0.5);
+    }
+    assert!(step(&mut optimizer, &parameters, 0.5) < 0.01 * first);
+    let dict = optimizer.state_dict();
+    assert_eq!(dict["state.0.old_dirs"].dims(), [0, 4]);
+    optimizer.load_state_dict(&dict).unwrap();
+}

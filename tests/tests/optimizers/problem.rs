@@ -22,7 +22,8 @@ pub struct Case {
 
 /// All cases of the fixture.
 pub fn cases(fixture: &Fixture) -> Vec<Case> {
-    let about: Map<String, Value> = serde_json::from_str(&fixture.metadata("cases")).expect("JSON");
+    let about: Value = serde_json::from_str(&fixture.metadata("about")).expect("JSON");
+    let about = about["cases"].as_object().expect("the cases by name").clone();
     let case = |(name, about): (String, Value)| {
         let sizes = |list: &Value| -> Vec<usize> {
             list.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect()
