@@ -288,7 +288,8 @@ fn fans(var: &Var) -> (f64, f64) {
         panic!("init: fan in and fan out need two dimensions\n  shape {:?}   rule [out, in, ..]", value.dims());
     };
     let field: usize = field.iter().product();
-    ((inputs * field) as f64, (outputs * field) as f64)
+    // Without elements there is nothing to draw, and nothing to divide by.
+    ((inputs * field).max(1) as f64, (outputs * field).max(1) as f64)
 }
 
 /// A random matrix with orthonormal rows (or columns, if there are fewer of them) times `gain`; further dimensions

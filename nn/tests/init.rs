@@ -230,3 +230,25 @@ fn a_leaf_keeps_its_dtype() {
         assert_eq!(p.dtype(), DType::F32);
     }
 }
+
+#[test]
+fn nothing_to_fill_is_fine() {
+    let fills: [fn(&Var); 9] = [
+        |p| init::uniform_(p, -1.0, 1.0),
+        |p| init::trunc_normal_(p, 0.0, 1.0, -2.0, 2.0),
+        |p| init::xavier_uniform_(p, 1.0),
+        |p| init::xavier_normal_(p, 1.0),
+        |p| init::kaiming_uniform_(p, KaimingOptions::default()),
+        |p| init::kaiming_normal_(p, KaimingOptions::default()),
+        |p| init::orthogonal_(p, 1.0),
+        |p| init::sparse_(p, 0.5, 1.0),
+        init::eye_,
+    ];
+    for shape in [[0, 3], [3, 0], [0, 0]] {
+        for fill in fills {
+            let p = parameter(&shape);
+            fill(&p);
+            assert_eq!(p.shape(), shape);
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Linear and bilinear layers, and layers that only give their input another shape.
+//! Linear and bilinear layers, distances, and layers that only give their input another shape.
 
 mod common;
 
@@ -55,6 +55,15 @@ proptest! {
 }
 
 #[test]
+fn distances_have_pytorchs_defaults() {
+    let (a, b) = (Var::new(Tensor::randn([4, 3], F64)), Var::new(Tensor::randn([4, 3], F64)));
+    assert!(CosineSimilarity::default().forward(&a, &b).value().bit_eq(&a.cosine_similarity(&b, 1, 1e-8).value()));
+    let distance = PairwiseDistance::default().forward(&a, &b);
+    assert!(distance.value().bit_eq(&a.pairwise_distance(&b, 2.0, 1e-6, false).value()));
+    check_batch_independence(|a| PairwiseDistance::new().forward(a, &b.narrow(0, 0, 1)), &a).unwrap();
+}
+
+#[test]
 fn bilinear_starts_uniform_within_its_bound() {
     manual_seed(1);
     let layer = Bilinear::with(16, 30, 600, LinearOptions { dtype: F64, ..Default::default() });
@@ -85,6 +94,9 @@ fn refusals() {
         functional::bilinear(&zeros(&[3]), &zeros(&[4]), &zeros(&[2, 3, 4]), Some(&zeros(&[3]))) => "bias Some([3])";
         functional::bilinear(&zeros(&[]), &zeros(&[4]), &zeros(&[2, 3, 4]), None) => "input1 []";
         Bilinear::new(0, 4, 2) => "Bilinear: in1_features must be greater than 0";
+        CosineSimilarity::new().forward(&zeros(&[2, 3]), &zeros(&[2, 4])) => "cosine_similarity: cannot broadcast, 3 != 4";
+        CosineSimilarity::with(2, 1e-8).forward(&zeros(&[2, 3]), &zeros(&[2, 3])) => "dimension 2 is out of range";
+        PairwiseDistance::new().forward(&zeros(&[2, 3]), &zeros(&[2, 4])) => "cannot broadcast";
         Unflatten::new(1, [2, 2]).forward(&zeros(&[2, 5])) => "unflatten: 5 elements do not fit [2, 2]";
     }
 }

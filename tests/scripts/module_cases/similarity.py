@@ -1,6 +1,7 @@
 """Lengths, directions and distances of vectors, and attention, which compares them."""
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 
 def cases(c):
@@ -9,6 +10,10 @@ def cases(c):
     c.add("normalize_options", None, x(), call=lambda x: F.normalize(x, p=3.0, dim=-1, eps=1e-3))
     c.add("cosine_similarity", None, x(), y(), call=F.cosine_similarity)
     c.add("cosine_similarity_options", None, x(), y(), call=lambda x, y: F.cosine_similarity(x, y, dim=-1, eps=1.0))
+    c.add("cosine_similarity_module", nn.CosineSimilarity(), x(), y())
+    c.add("cosine_similarity_module_options", nn.CosineSimilarity(dim=-1, eps=1.0), x(), y())
+    c.add("pairwise_distance_module", nn.PairwiseDistance(), x(), y())
+    c.add("pairwise_distance_module_options", nn.PairwiseDistance(3.0, 1e-3, keepdim=True), x(), y())
     c.add("pairwise_distance", None, x(), y(), call=F.pairwise_distance)
     c.add("pairwise_distance_options", None, x(), y(), call=lambda x, y: F.pairwise_distance(x, y, 1.0, 1e-3, keepdim=True))
 

@@ -5,6 +5,14 @@ use tensor::Attention;
 
 use crate::harness::*;
 
+fn cosine(layer: CosineSimilarity) -> Case {
+    module(layer, |m, x| m.forward(x.var(0), x.var(1)))
+}
+
+fn distance(layer: PairwiseDistance) -> Case {
+    module(layer, |m, x| m.forward(x.var(0), x.var(1)))
+}
+
 fn attention(options: Attention) -> Case {
     function(move |x| F::scaled_dot_product_attention(x.var(0), x.var(1), x.var(2), &options))
 }
@@ -21,6 +29,10 @@ cases! { "similarity":
     "normalize_options" => function(|x| F::normalize(x.var(0), 3.0, -1, 1e-3)),
     "cosine_similarity" => function(|x| F::cosine_similarity(x.var(0), x.var(1), 1, 1e-8)),
     "cosine_similarity_options" => function(|x| F::cosine_similarity(x.var(0), x.var(1), -1, 1.0)),
+    "cosine_similarity_module" => cosine(CosineSimilarity::new()),
+    "cosine_similarity_module_options" => cosine(CosineSimilarity::with(-1, 1.0)),
+    "pairwise_distance_module" => distance(PairwiseDistance::new()),
+    "pairwise_distance_module_options" => distance(PairwiseDistance::with(3.0, 1e-3, true)),
     "pairwise_distance" => function(|x| F::pairwise_distance(x.var(0), x.var(1), 2.0, 1e-6, false)),
     "pairwise_distance_options" => function(|x| F::pairwise_distance(x.var(0), x.var(1), 1.0, 1e-3, true)),
     "attention" => attention(Attention::default()),
