@@ -3,7 +3,7 @@
 use autograd::gradcheck;
 use nn::MultiheadAttentionOptions;
 use nn::prelude::*;
-use nn::strategy::{batches, cases, layer_norms, linears, networks, sizes};
+use nn::strategy::{batches, cases, linears, networks, sizes};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{TestError, TestRunner};
@@ -15,14 +15,6 @@ fn config(cases: u32) -> ProptestConfig {
 
 proptest! {
     #![proptest_config(config(48))]
-
-    #[test]
-    fn norms(case in layer_norms()) {
-        // Rows that are almost constant have derivatives too steep for central differences.
-        let spread = case.input.value().var_dim([-1], 0.0, false).to_vec::<f64>().iter().all(|v| *v > 1e-2);
-        prop_assume!(spread);
-        case.check_gradients().unwrap();
-    }
 
     #[test]
     fn batches_fit(x in batches([2, 3])) {

@@ -39,11 +39,6 @@ fn case(name: &str, f: &Fixture, dtype: DType) -> Case {
     let batch_first = MultiheadAttentionOptions { batch_first: true, ..Default::default() };
     let none = AttentionMasks::none;
     match name {
-        "layer_norm" => layer(LayerNorm::new(6)),
-        "layer_norm_2d" => layer(LayerNorm::with([3, 4], LayerNormOptions { eps: 1e-3, ..Default::default() })),
-        "layer_norm_plain" => {
-            layer(LayerNorm::with(6, LayerNormOptions { elementwise_affine: false, ..Default::default() }))
-        }
         "mha_self" => attention(batch_first, 2, self_attention(none())),
         "mha_causal" => attention(batch_first, 2, self_attention(AttentionMasks::causal())),
         "mha_padding" => {
@@ -71,7 +66,7 @@ fn case(name: &str, f: &Fixture, dtype: DType) -> Case {
 fn check(dtype: DType, tolerance: f64) {
     let f = Fixture::load("layers");
     let cases = f.cases();
-    assert!(cases.len() >= 11, "the fixture lost cases: {cases:?}");
+    assert!(cases.len() >= 8, "the fixture lost cases: {cases:?}");
     for name in cases {
         let Case { module, forward } = case(&name, &f, dtype);
         if let Some(module) = &module {

@@ -31,15 +31,21 @@
 
 mod activation;
 mod arrange;
+mod conv;
 mod embedding;
 mod linear;
 mod losses;
+mod norm;
+mod pool;
 
 pub use activation::*;
 pub use arrange::*;
+pub use conv::*;
 pub use embedding::*;
 pub use linear::*;
 pub use losses::{LossCase, losses};
+pub use norm::*;
+pub use pool::*;
 
 use std::error::Error;
 use std::fmt;
@@ -62,6 +68,11 @@ pub fn sizes() -> impl Strategy<Value = usize> + Clone {
 /// The leading dimensions of a batch: none, one or two, of sizes 0 to 3.
 pub fn batch_shapes() -> impl Strategy<Value = Vec<usize>> + Clone {
     prop::collection::vec(0usize..4, 0..3)
+}
+
+/// No dimension of a batch, or one of size 0 to 3.
+pub fn maybe_batches() -> impl Strategy<Value = Vec<usize>> + Clone {
+    prop::collection::vec(0usize..4, 0..2)
 }
 
 /// A batch of inputs: f64 leaves `[batch.., shape..]` that require gradients, in every layout but overlapping ones, with
@@ -160,34 +171,35 @@ fn seeded<T>(seed: u64, draw: impl FnOnce() -> T) -> T {
 /// the dimensions of the batch.
 ///
 /// Initial values are drawn from a seed that belongs to the case; the thread's generator stays as it was. The module is
-/// converted to f64.
+/// converted to f64. The elements of the input lie in -2 to 2 and are all different, so that no two tie for a maximum.
 pub fn cases<C, M: Module>(
     configurations: impl Strategy<Value = C>,
     build: impl Fn(&C) -> (M, Vec<usize>),
 ) -> impl Strategy<Value = Case<M>> {
-    (configurations, batch_shapes(), dense_layouts(), any::<u64>()).prop_map(
-        move |(configuration, batch, layout, seed)| {
-            let (module, shape) = seeded(seed, || build(&configuration));
-            module.to_dtype(DType::F64);
-            let mut generator = Generator::new(!seed);
-            let x = Tensor::uniform_with(-2.0, 2.0, [batch, shape].concat(), DType::F64, &mut generator);
-            Case { module, input: Var::new(layout.of(&x)).requires_grad_(true) }
-        },
-    )
+    cases_in(batch_shapes(), configurations, build)
 }
 
-/// Layer norms over one or two dimensions of two or more elements in all, with each combination of weight and bias.
-pub fn layer_norms() -> impl Strategy<Value = Case<LayerNorm>> {
-    let shapes = (2usize..5, prop::option::of(sizes()));
-    let options = (any::<bool>(), any::<bool>(), prop::sample::select(&[1e-5, 1e-2][..]));
-    cases((shapes, options), |&((last, first), (elementwise_affine, bias, eps))| {
-        let shape: Vec<usize> = first.into_iter().chain([last]).collect();
-        let options = LayerNormOptions { elementwise_affine, bias, eps, ..Default::default() };
-        let norm = LayerNorm::with(shape.clone(), options);
-        // Ones and zeros would hide a factor that is missing.
-        norm.parameters().iter().for_each(|p| crate::init::normal_(p, 0.5, 1.0));
-        (norm, shape)
+/// [`cases`] with dimensions of the batch from a strategy of one's own, such as [`maybe_batches`].
+pub fn cases_in<C, M: Module>(
+    batches: impl Strategy<Value = Vec<usize>>,
+    configurations: impl Strategy<Value = C>,
+    build: impl Fn(&C) -> (M, Vec<usize>),
+) -> impl Strategy<Value = Case<M>> {
+    (configurations, batches, dense_layouts(), any::<u64>()).prop_map(move |(configuration, batch, layout, seed)| {
+        let (module, shape) = seeded(seed, || build(&configuration));
+        module.to_dtype(DType::F64);
+        let x = distinct([batch, shape].concat(), &mut Generator::new(!seed));
+        Case { module, input: Var::new(layout.of(&x)).requires_grad_(true) }
     })
+}
+
+/// Numbers in -2 to 2: one from the middle of each of as many intervals, in any order.
+fn distinct(shape: Vec<usize>, generator: &mut Generator) -> Tensor {
+    let count: usize = shape.iter().product();
+    let drawn = Tensor::uniform_with(0.0, 1.0, [count], DType::F64, generator);
+    let within = Tensor::uniform_with(0.2, 0.8, [count], DType::F64, generator);
+    let interval = drawn.argsort(0, false).to_dtype(DType::F64);
+    ((interval + within) * (4.0 / count.max(1) as f64) - 2.0).reshape(shape)
 }
 
 /// Whole networks: one to three blocks of a linear layer, perhaps a layer norm, and a smooth activation.

@@ -1,5 +1,6 @@
 """Convolutions and transposed convolutions, batched and not."""
 from torch import nn
+from torch.nn import functional as F
 
 
 def cases(c):
@@ -56,6 +57,17 @@ def cases(c):
     c.add("conv_transpose2d_output_size", up(2, 3, 3, stride=2, padding=1), c.randn(2, 2, 3, 2), call=size(6, 3))
     c.add("conv_transpose2d_output_shape", up(2, 3, 3, stride=2), c.randn(2, 2, 2, 2), call=size(9, 9, 5, 6))
     c.add("conv_transpose2d_output_unbatched", up(2, 3, 3, stride=(1, 2)), c.randn(2, 2, 2), call=size(4, 6))
+
+    def functions(line, image, weight, kernel, bias):
+        return [
+            F.conv1d(line, weight, bias, stride=2, padding=1),
+            F.conv2d(image, kernel, bias, padding="same", dilation=(2, 1)),
+            F.conv_transpose1d(line, weight, bias, stride=2, output_padding=1),
+            F.conv_transpose2d(image, kernel, padding=1)]
+
+    c.add(
+        "functions", None, c.randn(2, 2, 5), c.randn(2, 2, 3, 4), c.randn(2, 2, 3), c.randn(2, 2, 3, 3), c.randn(2),
+        call=functions)
 
     # Down and up again.
     c.add(

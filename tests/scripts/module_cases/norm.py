@@ -3,6 +3,7 @@ evaluate; the buffers are compared afterwards.
 """
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 
 def steps(module, *batches):
@@ -72,6 +73,25 @@ def cases(c):
         c.add(f"{name}_steps_options", make(2, momentum=0.3, **tracked), x(3), x(), x(1), x(), call=steps)
         c.add(f"{name}_steps_untracked", make(2, affine=True), x(3), x(2), x(4), x(3), call=steps)
     c.add("instance_norm1d_other_channels", nn.InstanceNorm1d(2), c.randn(2, 3, 4))
+
+    def functions(x, weight, bias):
+        """Everything in training, and batch norm and instance norm in evaluation, with statistics."""
+        mean, var = torch.linspace(-1, 1, 4), torch.linspace(0.5, 2, 4)
+        parameters = {"weight": weight, "bias": bias, "eps": 1e-3}
+        trained = [(mean.clone(), var.clone()) for _ in range(2)]
+        outputs = [
+            F.layer_norm(x, [4], **parameters),
+            F.rms_norm(x, [4], weight, 1e-3),
+            F.group_norm(x, 2, **parameters),
+            F.batch_norm(x, *trained[0], training=True, momentum=0.3, **parameters),
+            F.batch_norm(x, mean, var, **parameters),
+            F.batch_norm(x, None, None, training=True),
+            F.instance_norm(x, *trained[1], momentum=0.3, **parameters),
+            F.instance_norm(x, mean, var, use_input_stats=False, **parameters),
+            F.instance_norm(x)]
+        return [*outputs, *trained[0], *trained[1]]
+
+    c.add("functions", None, c.randn(3, 4, 4), c.randn(4), c.randn(4), call=functions)
 
     c.add(
         "batch_normed_net",

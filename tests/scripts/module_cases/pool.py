@@ -1,5 +1,6 @@
 """Pooling, batched and not, with indices where there are any."""
 from torch import nn
+from torch.nn import functional as F
 
 
 def cases(c):
@@ -46,3 +47,20 @@ def cases(c):
     for name, size in (("pair", (2, 3)), ("height_kept", (None, 3)), ("width_kept", (2, None)), ("kept", (None, None))):
         c.add(f"adaptive_avg_pool2d_{name}", nn.AdaptiveAvgPool2d(size), c.randn(2, 2, 5, 4))
         c.add(f"adaptive_max_pool2d_{name}", nn.AdaptiveMaxPool2d(size, return_indices=True), c.randn(2, 5, 4))
+
+    def functions(line, image):
+        return [
+            F.max_pool1d(line, 3, stride=2),
+            F.max_pool2d(image, (2, 3)),
+            F.avg_pool1d(line, 3, padding=1),
+            F.avg_pool2d(image, (2, 3)),
+            F.adaptive_avg_pool1d(line, 3),
+            F.adaptive_avg_pool2d(image, (None, 3)),
+            F.adaptive_max_pool1d(line, 3),
+            F.adaptive_max_pool2d(image, (2, None)),
+            F.max_pool1d_with_indices(line, 2),
+            F.max_pool2d_with_indices(image, 2, padding=1),
+            F.adaptive_max_pool1d_with_indices(line, 3),
+            F.adaptive_max_pool2d_with_indices(image, 2)]
+
+    c.add("functions", None, c.randn(2, 2, 7), c.randn(2, 4, 5), call=functions)

@@ -1,6 +1,11 @@
 //! Convolutions and transposed convolutions, batched and not.
 
+use nn::functional as F;
+use tensor::{Conv, ConvTranspose};
+
 use crate::harness::*;
+
+use PaddingMode::{Circular, Reflect, Replicate};
 
 fn options() -> ConvOptions {
     ConvOptions::default()
@@ -26,7 +31,19 @@ fn image_of_size(layer: ConvTranspose2d, size: &'static [usize]) -> Case {
     module(layer, move |m, x| m.forward_with_output_size(x.var(0), size))
 }
 
-use PaddingMode::{Circular, Reflect, Replicate};
+fn functions(x: &Inputs) -> Vec<Var> {
+    let [line, image, weight, kernel, bias] = [0, 1, 2, 3, 4].map(|i| x.var(i));
+    let halving = Conv { stride: 2.into(), padding: 1.into(), ..Default::default() };
+    let same = Conv { padding: ConvPadding::Same, dilation: [2, 1].into(), ..Default::default() };
+    let doubling = ConvTranspose { stride: 2.into(), output_padding: 1.into(), ..Default::default() };
+    let cut = ConvTranspose { padding: 1.into(), ..Default::default() };
+    vec![
+        F::conv1d(line, weight, Some(bias), &halving),
+        F::conv2d(image, kernel, Some(bias), &same),
+        F::conv_transpose1d(line, weight, Some(bias), &doubling),
+        F::conv_transpose2d(image, kernel, None, &cut),
+    ]
+}
 
 cases! { "conv":
     "conv1d" => layer(Conv1d::new(4, 3, 3)),
@@ -139,6 +156,7 @@ cases! { "conv":
         image_of_size(ConvTranspose2d::with(2, 3, 3, options), &[4, 6])
     },
 
+    "functions" => function(functions),
     "autoencoder" => {
         let (stride, padding) = (2.into(), 1.into());
         let doubling = ConvTransposeOptions { stride: 2.into(), padding: 1.into(), output_padding: 1.into(), ..up() };

@@ -1,5 +1,8 @@
 //! Normalisations: with their options, over several steps of training and the evaluation after it.
 
+use nn::functional as F;
+use tensor::BatchNorm;
+
 use crate::harness::*;
 
 /// Training on all inputs but the last, on the second without gradients; evaluation of the last.
@@ -42,6 +45,31 @@ fn affine() -> InstanceNormOptions {
 
 fn tracked() -> InstanceNormOptions {
     InstanceNormOptions { track_running_stats: true, ..instance() }
+}
+
+/// Everything in training, and batch norm and instance norm in evaluation, with statistics.
+fn functions(x: &Inputs) -> (Vec<Var>, Vec<(Tensor, Tensor)>) {
+    let (x, weight, bias) = (x.var(0), Some(x.var(1)), Some(x.var(2)));
+    let line = |low: f64, high: f64| Tensor::linspace(low, high, 4, DType::F64).to_dtype(x.dtype());
+    let (mean, var) = (line(-1.0, 1.0), line(0.5, 2.0));
+    let statistics = Some((&mean, &var));
+    let training = BatchNorm { training: true, ..Default::default() };
+    let options = BatchNorm { momentum: 0.3, eps: 1e-3, ..training };
+    let evaluation = BatchNorm { training: false, ..options };
+    let (trained, new) = F::batch_norm(x, statistics, weight, bias, &options);
+    let (trained_items, new_items) = F::instance_norm(x, statistics, weight, bias, &options);
+    let outputs = vec![
+        F::layer_norm(x, &[4], weight, bias, 1e-3),
+        F::rms_norm(x, &[4], weight, Some(1e-3)),
+        F::group_norm(x, 2, weight, bias, 1e-3),
+        trained,
+        F::batch_norm(x, statistics, weight, bias, &evaluation).0,
+        F::batch_norm(x, None, None, None, &training).0,
+        trained_items,
+        F::instance_norm(x, statistics, weight, bias, &evaluation).0,
+        F::instance_norm(x, None, None, None, &training).0,
+    ];
+    (outputs, [new, new_items].into_iter().flatten().collect())
 }
 
 cases! { "norm":
@@ -135,6 +163,7 @@ cases! { "norm":
     },
     "instance_norm2d_steps_untracked" => steps(InstanceNorm2d::with(2, affine())),
 
+    "functions" => function(functions),
     "batch_normed_net" => {
         let plain = ConvOptions { padding: 1.into(), bias: false, ..Default::default() };
         steps(sequential![

@@ -1,5 +1,6 @@
 //! Pooling, batched and not, with indices where there are any.
 
+use nn::functional as F;
 use tensor::PerDim;
 
 use crate::harness::*;
@@ -22,6 +23,27 @@ fn two() -> Option<PerDim> {
 
 fn three() -> Option<PerDim> {
     Some(3.into())
+}
+
+fn functions(x: &Inputs) -> (Vec<Var>, Vec<(Var, Tensor)>) {
+    let (line, image) = (x.var(0), x.var(1));
+    let values = vec![
+        F::max_pool1d(line, 3, &MaxPool { stride: two(), ..max() }),
+        F::max_pool2d(image, [2, 3], &max()),
+        F::avg_pool1d(line, 3, &AvgPool { padding: 1.into(), ..avg() }),
+        F::avg_pool2d(image, [2, 3], &avg()),
+        F::adaptive_avg_pool1d(line, 3),
+        F::adaptive_avg_pool2d(image, [None, Some(3)]),
+        F::adaptive_max_pool1d(line, 3),
+        F::adaptive_max_pool2d(image, [Some(2), None]),
+    ];
+    let with_indices = vec![
+        F::max_pool1d_with_indices(line, 2, &max()),
+        F::max_pool2d_with_indices(image, 2, &MaxPool { padding: 1.into(), ..max() }),
+        F::adaptive_max_pool1d_with_indices(line, 3),
+        F::adaptive_max_pool2d_with_indices(image, 2),
+    ];
+    (values, with_indices)
 }
 
 cases! { "pool":
@@ -142,4 +164,5 @@ cases! { "pool":
     "adaptive_max_pool2d_kept" => {
         module(AdaptiveMaxPool2d::new([None, None]), |m, x| m.forward_with_indices(x.var(0)))
     },
+    "functions" => function(functions),
 }
