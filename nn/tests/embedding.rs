@@ -186,6 +186,9 @@ fn refusals() {
         bag(EmbeddingBagOptions { mode: EmbeddingBagMode::Max, scale_grad_by_freq: true, ..plain }, &[0]) => "embedding_bag: scale_grad_by_freq is for the sum and the mean";
         bags.forward(&ids.reshape([1, 3]), None, Some(&factors)) => "embedding_bag: per_sample_weights are for the sum, the mode is Mean";
         EmbeddingBag::with(5, 3, sum).forward(&ids.reshape([1, 3]), None, Some(&factors)) => "embedding_bag: there is not one factor for each index\n  ids [1, 3]   per_sample_weights [2]   rule equal shapes";
+        bags.forward(&Tensor::from([[1f32]]), None, None) => "embedding_bag: indices and offsets must be i64 or i32, got f32";
+        bags.forward(&ids, Some(&Tensor::from([0f32])), None) => "embedding_bag: indices and offsets must be i64 or i32, got f32";
+        functional::embedding_renorm_(&table.weight, &Tensor::from([1u8]), 1.0, 2.0) => "embedding_renorm_: indices and offsets must be i64 or i32, got u8";
         bags.forward(&Tensor::from([[5i64]]), None, None) => "embedding: index 5 is out of range 0..5";
     }
 }

@@ -35,7 +35,7 @@ pub fn embedding(ids: &Tensor, weight: &Var, options: &EmbeddingOptions) -> Var 
 /// above `max_norm`: `row = row max_norm / (norm + 1e-7)`.
 ///
 /// # Panics
-/// When an index is no row of the table, or the table is the result of a recorded operation.
+/// When an index is no row of the table or no i64 or i32, or the table is the result of a recorded operation.
 ///
 /// ```
 /// use nn::prelude::*;
@@ -46,7 +46,7 @@ pub fn embedding(ids: &Tensor, weight: &Var, options: &EmbeddingOptions) -> Var 
 /// ```
 #[track_caller]
 pub fn embedding_renorm_(weight: &Var, ids: &Tensor, max_norm: f64, norm_type: f64) {
-    let rows = ids.reshape([ids.numel()]).to_dtype(DType::I64).unique(None).values;
+    let rows = whole("embedding_renorm_", ids).unique(None).values;
     let norms = weight.value().embedding(&rows).vector_norm(norm_type, 1, false).to_dtype(DType::F64);
     let (rows, norms) = (rows.to_vec::<i64>(), norms.to_vec::<f64>());
     let long: Vec<(i64, f64)> = rows.into_iter().zip(norms).filter(|&(_, norm)| norm > max_norm).collect();
@@ -78,7 +78,7 @@ pub fn embedding_renorm_(weight: &Var, ids: &Tensor, max_norm: f64, norm_type: f
 /// # Panics
 /// When the offsets do not fit the ids: missing or not wanted, not starting at 0, descending, or beyond the end; when
 /// factors are given for another mode than the sum or do not have the shape of the ids; when `padding_idx` or an index is no
-/// row of the table; when `scale_grad_by_freq` is on for the maximum.
+/// row of the table; when indices or offsets are no i64 or i32; when `scale_grad_by_freq` is on for the maximum.
 ///
 /// # Differs
 /// Descending offsets are refused, and so is a last offset that is not the number of ids where `include_last_offset` says
@@ -120,13 +120,13 @@ pub fn embedding_bag(
             &factors.shape()[..],
         );
     }
-    let bounds = bounds(ids, offsets, include_last_offset);
+    let (flat, bounds) = (whole("embedding_bag", ids), bounds(ids, offsets, include_last_offset));
     if let Some(max_norm) = max_norm {
         embedding_renorm_(weight, ids, max_norm, norm_type);
     }
 
     // Padding is left out: it counts in no mean and gets no gradient.
-    let flat = ids.reshape([ids.numel()]).to_dtype(DType::I64).to_vec::<i64>();
+    let flat = flat.to_vec::<i64>();
     let padding = padding_row(padding_idx, weight.dim(0));
     let (mut kept, mut bags) = (Vec::new(), Vec::new());
     for (bag, bound) in bounds.windows(2).enumerate() {
@@ -158,6 +158,17 @@ pub fn embedding_bag(
     }
 }
 
+/// Indices as one list of i64.
+#[track_caller]
+fn whole(op: &str, ids: &Tensor) -> Tensor {
+    assert!(
+        matches!(ids.dtype(), DType::I64 | DType::I32),
+        "{op}: indices and offsets must be i64 or i32, got {}",
+        ids.dtype()
+    );
+    ids.reshape([ids.numel()]).to_dtype(DType::I64)
+}
+
 /// Where the bags begin, and where the last one ends.
 #[track_caller]
 fn bounds(ids: &Tensor, offsets: Option<&Tensor>, include_last_offset: bool) -> Vec<usize> {
@@ -169,7 +180,8 @@ fn bounds(ids: &Tensor, offsets: Option<&Tensor>, include_last_offset: bool) -> 
             offsets.map(Tensor::dims)
         ),
     };
-    let mut bounds = offsets.to_dtype(DType::I64).to_vec::<i64>();
+    let offsets = whole("embedding_bag", offsets).to_vec::<i64>();
+    let mut bounds = offsets.clone();
     let l = ids.numel() as i64;
     if include_last_offset {
         assert!(
@@ -182,8 +194,8 @@ fn bounds(ids: &Tensor, offsets: Option<&Tensor>, include_last_offset: bool) -> 
     let starts = bounds.len() == 1 || bounds[0] == 0;
     assert!(
         starts && bounds.is_sorted(),
-        "embedding_bag: the offsets do not cut the indices into bags\n  offsets {:?}   indices {l}   rule 0 <= .. <= {l}",
-        offsets.to_dtype(DType::I64).to_vec::<i64>(),
+        "embedding_bag: the offsets do not cut the indices into bags\n  offsets {offsets:?}   indices {l}   \
+         rule 0 <= .. <= {l}",
     );
     bounds.into_iter().map(|bound| bound as usize).collect()
 }
