@@ -56,6 +56,7 @@ fn refusals() {
     refuses! {
         Upsample::with(UpsampleOptions::default()) => "Upsample: needs a size or a scale_factor, and not both\n  size None   scale_factor None";
         Upsample::with(UpsampleOptions { scale_factor: Some(vec![2.0]), ..mode(UpsampleMode::Nearest) }) => "size Some([2])   scale_factor Some([2.0])";
+        Upsample::with(UpsampleOptions { recompute_scale_factor: true, ..mode(UpsampleMode::Nearest) }) => "Upsample: recompute_scale_factor is for a scale_factor, the size is Some([2])";
         Upsample::with(UpsampleOptions { align_corners: true, ..mode(UpsampleMode::Area) }) => "Upsample: align_corners is for the linear and the cubic modes, the mode is Area";
         Upsample::with(mode(UpsampleMode::Bilinear)).forward(&zeros(&[1, 1, 3])) => "Upsample: the mode is for other dimensions\n  input [1, 1, 3]   mode Bilinear   rule [n, c, ..] with 2 more";
         Upsample::with(mode(UpsampleMode::Nearest)).forward(&zeros(&[1, 3])) => "interpolate: there are not one to three dimensions to resize";

@@ -69,12 +69,13 @@ fn upsamples() -> BoxedStrategy<Made> {
     let options = (select(modes), by, any::<bool>(), any::<bool>());
     options
         .prop_flat_map(|((mode, dims), (size, factors), corners, recompute)| {
+            let factors_given = factors.is_some();
             let options = UpsampleOptions {
                 size: size.map(|size| size[..dims].to_vec()),
                 scale_factor: factors.map(|factors| factors[..dims].to_vec()),
                 mode,
                 align_corners: corners && matches!(mode, Linear | Bilinear | Bicubic | Trilinear),
-                recompute_scale_factor: recompute,
+                recompute_scale_factor: recompute && factors_given,
             };
             shapes(dims).prop_map(move |shape| {
                 let options = options.clone();

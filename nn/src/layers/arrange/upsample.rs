@@ -109,8 +109,8 @@ impl Upsample {
     /// The layer with options.
     ///
     /// # Panics
-    /// When not exactly one of `size` and `scale_factor` is given, or `align_corners` is on for another mode than the linear
-    /// and the cubic ones.
+    /// When not exactly one of `size` and `scale_factor` is given, `recompute_scale_factor` is on without a factor, or
+    /// `align_corners` for another mode than the linear and the cubic ones.
     #[track_caller]
     pub fn with(options: UpsampleOptions) -> Upsample {
         assert!(
@@ -118,6 +118,11 @@ impl Upsample {
             "Upsample: needs a size or a scale_factor, and not both\n  size {:?}   scale_factor {:?}",
             options.size,
             options.scale_factor,
+        );
+        assert!(
+            options.size.is_none() || !options.recompute_scale_factor,
+            "Upsample: recompute_scale_factor is for a scale_factor, the size is {:?}",
+            options.size
         );
         let blends = matches!(options.mode.plain().0, InterpolateMode::Linear | InterpolateMode::Cubic);
         assert!(
