@@ -13,13 +13,6 @@ struct Case {
     forward: Function,
 }
 
-/// A layer with one input.
-fn layer<M: Forward + 'static>(module: M) -> Case {
-    let module = std::rc::Rc::new(module);
-    let shared = module.clone();
-    Case { module: Some(Box::new(module)), forward: Box::new(move |x| shared.forward(&x[0])) }
-}
-
 fn attention(
     options: MultiheadAttentionOptions,
     heads: usize,
