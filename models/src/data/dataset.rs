@@ -43,7 +43,7 @@ pub trait Dataset: Send + Sync {
     /// The number of samples.
     fn len(&self) -> usize;
 
-    /// The sample of this index.
+    /// The sample of this index, which is below the length; what happens otherwise is up to the data set.
     ///
     /// `rng` is this sample's own source of random numbers, for noise or augmentation; most data sets do without. A
     /// loader makes it from its seed, the epoch and the index, so that the number of its threads changes nothing.

@@ -75,18 +75,20 @@ impl<B> Iterator for Epoch<B> {
         if self.place.batch >= self.batches {
             return None;
         }
+        // Until a batch is made there is none: nothing comes after one that ends in a panic.
+        let batches = std::mem::take(&mut self.batches);
         let made = match &mut self.workers {
             None => (self.make)(self.place.batch, &AtomicBool::new(false)),
             Some(workers) => match workers.next() {
                 Ok(batch) => Some(batch),
                 Err(panic) => {
-                    // Nothing comes after a batch that could not be made, and no thread may outlive the loop.
-                    self.batches = 0;
+                    // No thread may outlive the loop.
                     self.workers = None;
                     resume_unwind(panic)
                 }
             },
         };
+        self.batches = batches;
         self.place.batch += 1;
         self.note();
         made

@@ -343,7 +343,7 @@ impl<D: Dataset + 'static, B: Send + 'static> IntoIterator for &DataLoader<D, B>
 impl<D: Dataset, B> fmt::Debug for DataLoader<D, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("DataLoader");
-        shown.field("samples", &self.dataset.len()).field("batches", &self.batches).field("state", &self.state);
+        shown.field("samples", &self.dataset.len()).field("batches", &self.batches.len()).field("state", &self.state);
         shown.field("num_workers", &self.num_workers).finish_non_exhaustive()
     }
 }
