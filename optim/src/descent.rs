@@ -179,6 +179,11 @@ impl<R: Rule> Optimizer for Descent<R> {
         }
     }
 
+    fn initial_learning_rates(&mut self) -> Vec<f64> {
+        let groups = self.groups.iter_mut();
+        groups.map(|group| *group.initial_lr.get_or_insert_with(|| learning_rate(&group.options))).collect()
+    }
+
     fn momentums(&self) -> Vec<Option<f64>> {
         self.groups.iter().map(|group| momentum(&group.options)).collect()
     }

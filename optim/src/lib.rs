@@ -29,6 +29,10 @@
 //! of a parameter, in place. A parameter without a gradient is passed over. [`LBFGS`], which computes the loss several
 //! times in a step, stands for itself.
 //!
+//! A schedule is a [`Policy`] (the learning rate of the next epoch) under [`Schedule`] in the same way: [`StepLR`],
+//! [`CosineAnnealingLR`], [`OneCycleLR`] and most others, see [`schedule`]. [`SequentialLR`] and [`ChainedScheduler`] put
+//! schedules together.
+//!
 //! # Differs
 //! PyTorch's ASGD, Adafactor, Rprop and SparseAdam are not here, nor are the options that choose among its
 //! implementations (`foreach`, `fused`, `capturable`, `differentiable`).
@@ -47,7 +51,7 @@ mod optimizer;
 mod radam;
 mod rmsprop;
 mod rule;
-mod schedule;
+pub mod schedule;
 mod sgd;
 mod state;
 
@@ -65,6 +69,11 @@ pub use optimizer::{Optimizer, ParamGroup};
 pub use radam::{RAdam, RAdamOptions};
 pub use rmsprop::{RMSprop, RMSpropOptions};
 pub use rule::{Rule, Setting};
-pub use schedule::{Scheduler, WarmupCosine};
+pub use schedule::{
+    Anneal, At, ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR,
+    CyclicLROptions, CyclicScale, Entry, ExponentialLR, Goal, LambdaLR, LinearLR, MultiStepLR, MultiplicativeLR,
+    OneCycleLR, OneCycleLROptions, Policy, PolynomialLR, ReduceLROnPlateau, ReduceLROnPlateauOptions, Schedule,
+    Scheduler, SequentialLR, StepLR, Threshold, WarmupCosine,
+};
 pub use sgd::{SGD, SGDOptions};
 pub use state::StateError;

@@ -54,6 +54,10 @@ pub trait Optimizer {
     /// When their number is not that of the groups.
     fn set_learning_rates(&mut self, rates: &[f64]);
 
+    /// The learning rates that the groups had when they were first asked for here, which the first schedule does:
+    /// PyTorch's `initial_lr`.
+    fn initial_learning_rates(&mut self) -> Vec<f64>;
+
     /// The momentum of each group: the option `momentum`, or the first of `betas`; none for an optimizer that has
     /// neither.
     fn momentums(&self) -> Vec<Option<f64>>;
@@ -85,11 +89,13 @@ pub struct ParamGroup<R> {
     pub params: Vec<Parameter>,
     /// Their options.
     pub options: R,
+    /// The learning rate from before the first schedule, once there is one.
+    pub initial_lr: Option<f64>,
 }
 
 impl<R> ParamGroup<R> {
     /// A group of these parameters.
     pub fn new(params: Vec<Parameter>, options: R) -> ParamGroup<R> {
-        ParamGroup { params, options }
+        ParamGroup { params, options, initial_lr: None }
     }
 }

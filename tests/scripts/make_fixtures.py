@@ -90,22 +90,6 @@ def clipping_and_schedule():
     out["clip/in.0"], out["clip/in.1"] = a.grad.clone(), b.grad.clone()
     out["clip/norm"] = nn.utils.clip_grad_norm_([a, b], 1.5)
     out["clip/out.0"], out["clip/out.1"] = a.grad, b.grad
-    # Linear warm-up over 10 steps, then cosine from 1e-3 to 1e-4 at step 99 (nanoGPT's form), as LambdaLR multiplies it.
-    warm, last, low = 10, 99, 0.1
-
-    def factor(n):
-        if n < warm:
-            return (n + 1) / (warm + 1)
-        return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * (n - warm) / (last - warm)))
-
-    opt = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1e-3)
-    schedule = torch.optim.lr_scheduler.LambdaLR(opt, factor)
-    rates = []
-    for n in range(100):
-        rates.append(schedule.get_last_lr()[0])
-        opt.step()
-        schedule.step()
-    out["warmup_cosine/lr"] = torch.tensor(rates)
     save("clipping_and_schedule", out)
 
 

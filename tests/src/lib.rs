@@ -48,15 +48,26 @@ impl Fixture {
     /// # Panics
     /// If there is none.
     pub fn get(&self, case: &str, part: &str) -> Tensor {
-        let key = format!("{case}/{part}");
-        self.tensors.get(&key).unwrap_or_else(|| panic!("the fixture has no {key}")).clone()
+        self.tensor(&format!("{case}/{part}"))
+    }
+
+    /// The tensor of this name.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn tensor(&self, name: &str) -> Tensor {
+        self.tensors.get(name).unwrap_or_else(|| panic!("the fixture has no {name}")).clone()
+    }
+
+    /// The tensors whose names start with `prefix`, without it.
+    pub fn under(&self, prefix: &str) -> Vec<(String, Tensor)> {
+        let named = self.tensors.iter().filter_map(|(k, t)| Some((k.strip_prefix(prefix)?.to_string(), t.clone())));
+        named.collect()
     }
 
     /// The parts of `case` that start with `prefix`, without it, and their tensors.
     pub fn parts(&self, case: &str, prefix: &str) -> Vec<(String, Tensor)> {
-        let start = format!("{case}/{prefix}");
-        let parts = self.tensors.iter().filter_map(|(k, t)| Some((k.strip_prefix(&start)?.to_string(), t.clone())));
-        parts.collect()
+        self.under(&format!("{case}/{prefix}"))
     }
 }
 

@@ -21,16 +21,3 @@ fn clipping_follows_pytorch() {
         assert_close("clipped", &p.grad().unwrap().value(), &f.get("clip", &format!("out.{i}")), 1e-14);
     }
 }
-
-#[test]
-fn the_schedule_follows_lambda_lr() {
-    let expected = Fixture::load("clipping_and_schedule").get("warmup_cosine", "lr").to_vec::<f64>();
-    let p = Parameter::new(Tensor::zeros([1], DType::F32));
-    let mut optimizer = SGD::with(vec![p], SGDOptions { lr: 1e-3, ..Default::default() });
-    let mut schedule = WarmupCosine::new(&mut optimizer, 10, 100, 1e-4);
-    for (n, expected) in expected.iter().enumerate() {
-        assert!((schedule.get_last_lr()[0] - expected).abs() < 1e-15, "step {n}");
-        assert_eq!(optimizer.learning_rates(), schedule.get_last_lr());
-        schedule.step(&mut optimizer);
-    }
-}

@@ -303,6 +303,10 @@ impl Optimizer for LBFGS {
         self.group.options.lr = rates[0];
     }
 
+    fn initial_learning_rates(&mut self) -> Vec<f64> {
+        vec![*self.group.initial_lr.get_or_insert(self.group.options.lr)]
+    }
+
     fn momentums(&self) -> Vec<Option<f64>> {
         vec![None]
     }
