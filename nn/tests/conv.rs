@@ -3,6 +3,7 @@
 
 mod common;
 
+use autograd::gradgradcheck;
 use common::refuses;
 use nn::prelude::*;
 use nn::strategy::{
@@ -92,6 +93,28 @@ proptest! {
     }
 }
 
+/// The gradients' gradients, through everything that such a network is made of.
+#[test]
+fn second_derivatives_of_a_network() {
+    // No two elements come near a tie in the max pooling.
+    manual_seed(8);
+    let around = ConvOptions { padding: 1.into(), padding_mode: PaddingMode::Circular, ..conv() };
+    let model = sequential![
+        Conv2d::with(1, 2, 3, around),
+        BatchNorm2d::with(2, BatchNormOptions { eps: 0.1, ..Default::default() }),
+        Tanh::new(),
+        MaxPool2d::new(2),
+        ConvTranspose2d::with(2, 2, 2, ConvTransposeOptions { stride: 2.into(), ..up() }),
+        GroupNorm::with(1, 2, GroupNormOptions { eps: 0.1, ..Default::default() }),
+        AvgPool2d::new(2),
+        Flatten::new(),
+        RMSNorm::with(8, RMSNormOptions { eps: Some(0.1), ..Default::default() }),
+    ];
+    model.to_dtype(DType::F64);
+    let x = Var::new(Tensor::randn([2, 1, 4, 4], DType::F64)).requires_grad_(true);
+    gradgradcheck(|x| model.forward(&x[0]), &[x], Default::default()).unwrap();
+}
+
 /// Every parameter is uniform on plus and minus `bound`.
 #[track_caller]
 fn assert_uniform(layer: &impl Module, bound: f64) {
@@ -179,6 +202,21 @@ fn inputs_that_do_not_fit_are_refused() {
             let options = ConvOptions { padding: 4.into(), padding_mode: PaddingMode::Circular, ..conv() };
             Conv1d::with(1, 1, 2, options).forward(&zeros(&[1, 3]))
         } => "pad: Circular padding [4, 4] is too wide for dimension -1 of size 3";
+        Conv1d::new(3, 2, 4).forward(&zeros(&[1, 3, 3])) =>
+            "conv1d: the kernel with dilation extends over 4 of the padded size 3";
+        Conv2d::new(3, 2, 2).forward(&zeros(&[1, 4, 5, 5])) => "conv2d: the input has 4 channels, the weight takes 3";
+        {
+            let options = ConvOptions { padding: [0, 3].into(), padding_mode: PaddingMode::Reflect, ..conv() };
+            Conv2d::with(1, 1, 2, options).forward(&zeros(&[1, 3, 3]))
+        } => "pad: Reflect padding [3, 3] is too wide for dimension -1 of size 3";
+        ConvTranspose2d::new(3, 2, 2).forward(&zeros(&[4, 5, 5])) =>
+            "conv_transpose2d: the input has 4 channels, the weight takes 3";
+        ConvTranspose1d::with(1, 1, 2, ConvTransposeOptions { padding: 2.into(), ..up() }).forward(&zeros(&[1, 2])) =>
+            "conv_transpose1d: the result would have size -1";
+        {
+            let options = ConvTransposeOptions { output_padding: [0, 1].into(), ..up() };
+            ConvTranspose2d::with(1, 1, 2, options).forward(&zeros(&[1, 2, 2]))
+        } => "conv_transpose2d: output_padding [0, 1] is not below stride";
         ConvTranspose1d::new(3, 2, 2).forward(&zeros(&[4, 5])) =>
             "conv_transpose1d: the input has 4 channels, the weight takes 3";
         {

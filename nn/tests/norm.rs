@@ -202,6 +202,7 @@ fn what_does_not_fit_is_refused() {
         GroupNorm::new(2, 4).forward(&zeros(&[2, 6, 3])) =>
             "group_norm: the weight does not have one number for each of 6 channels";
         GroupNorm::new(4, 4).forward(&zeros(&[1, 4])) => "group_norm: a group is a single element";
+        GroupNorm::new(2, 4).forward(&zeros(&[2, 4, 0])) => "group_norm: channels have no elements";
         BatchNorm1d::new(3).forward(&zeros(&[3])) =>
             "BatchNorm1d: the input is 1-d\n  input [3]   rule [n, c] or [n, c, l]";
         BatchNorm2d::new(3).forward(&zeros(&[3, 3, 3])) =>
@@ -230,6 +231,11 @@ fn what_does_not_fit_is_refused() {
             "InstanceNorm2d: the input is 2-d\n  input [3, 2]   rule [n, c, h, w] or [c, h, w]";
         InstanceNorm1d::with(3, tracked).forward(&zeros(&[4, 2])) =>
             "InstanceNorm1d: the input has 4 channels, the layer 3\n  input [4, 2]";
+        InstanceNorm2d::with(3, tracked).forward(&zeros(&[2, 4, 2, 2])) =>
+            "InstanceNorm2d: the input has 4 channels, the layer 3\n  input [2, 4, 2, 2]";
+        InstanceNorm1d::new(3).forward(&zeros(&[2, 3, 0])) => "channels have no elements";
+        InstanceNorm1d::new(3).forward(&zeros(&[3, 1])) =>
+            "instance_norm: statistics of an item need more than one element per channel";
         InstanceNorm2d::new(3).forward(&zeros(&[2, 3, 1, 1])) =>
             "instance_norm: statistics of an item need more than one element per channel";
     }

@@ -58,6 +58,17 @@ fn what_does_not_fit_is_refused() {
             "AvgPool1d: stride does not have one number, or 1\n  stride [1, 1]";
         AvgPool2d::with(2, AvgPool { padding: [1, 1, 1].into(), ..average() }) =>
             "AvgPool2d: padding does not have one number, or 2\n  padding [1, 1, 1]";
+        MaxPool2d::new([3, 1]).forward(&zeros(&[1, 2, 2])) => "max_pool2d: a window of 3 does not fit";
+        MaxPool1d::with(3, MaxPool { padding: 2.into(), ..max() }).forward(&zeros(&[1, 4])) =>
+            "max_pool1d: padding 2 is more than half of the window of 3";
+        AvgPool1d::new(3).forward(&zeros(&[1, 2])) => "avg_pool1d: a window of 3 does not fit";
+        AvgPool2d::with(3, AvgPool { padding: 2.into(), ..average() }).forward(&zeros(&[1, 4, 4])) =>
+            "avg_pool2d: padding 2 is more than half of the window of 3";
+        AvgPool1d::with(2, AvgPool { divisor_override: Some(0), ..average() }).forward(&zeros(&[1, 4])) =>
+            "avg_pool1d: divisor_override must not be 0";
+        AdaptiveAvgPool1d::new(2).forward(&zeros(&[3, 0])) => "adaptive_avg_pool1d: a spatial dimension is empty";
+        AdaptiveMaxPool1d::new(2).forward(&zeros(&[3])) => "adaptive_max_pool1d: the input is 1-d";
+        AdaptiveMaxPool2d::new(2).forward(&zeros(&[1, 3, 0])) => "adaptive_max_pool2d: a dimension is empty";
         MaxPool1d::new(3).forward(&zeros(&[1, 2])) => "max_pool1d: a window of 3 does not fit";
         MaxPool2d::with(2, MaxPool { padding: 2.into(), ..max() }).forward(&zeros(&[1, 4, 4])) =>
             "max_pool2d: padding 2 is more than half of the window of 2";

@@ -35,7 +35,7 @@ impl Default for GroupNormOptions {
 /// `[n, num_channels, ..] -> [n, num_channels, ..]`.
 ///
 /// # Panics
-/// In the forward pass, when the channels do not fit, or all the input is one element per group.
+/// In the forward pass, when the channels do not fit or have no elements, or all the input is one element per group.
 ///
 /// # Source
 /// Wu, He, "Group Normalization", 2018, equations 1 to 7.

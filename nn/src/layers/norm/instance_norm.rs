@@ -50,10 +50,10 @@ impl Default for InstanceNormOptions {
 /// of channels may be another.
 ///
 /// # Panics
-/// In the forward pass, when the shape does not fit, or when the statistics are those of one element.
+/// In the forward pass, when the shape does not fit, or when the statistics are those of one element or of none.
 ///
 /// # Differs
-/// PyTorch warns when an input has another number of channels than a layer that does not use the number. There is no
+/// PyTorch takes channels without elements. It warns when an input has another number of channels than a layer that does not use the number. There is no
 /// momentum of `None`, which means 0 there.
 ///
 /// # Source
