@@ -41,7 +41,6 @@ mod adadelta;
 mod adagrad;
 mod adam;
 mod adamax;
-mod clip;
 mod descent;
 mod lbfgs;
 mod lion;
@@ -55,11 +54,13 @@ pub mod schedule;
 mod sgd;
 mod state;
 
+// Clipping is PyTorch's `nn.utils`; it stands beside the optimizers as well, with which it is used.
+pub use nn::utils::{ClipOptions, NonFiniteNorm, clip_grad_norm_, clip_grad_value_};
+
 pub use adadelta::{Adadelta, AdadeltaOptions};
 pub use adagrad::{Adagrad, AdagradOptions};
 pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
 pub use adamax::{Adamax, AdamaxOptions};
-pub use clip::{ClipOptions, NonFiniteNorm, clip_grad_norm_};
 pub use descent::Descent;
 pub use lbfgs::{LBFGS, LBFGSOptions, LineSearch};
 pub use lion::{Lion, LionOptions};

@@ -2,13 +2,12 @@
 """Writes the golden numbers that the parity tests compare with: what PyTorch computes, in float64.
 
     pip install torch numpy safetensors
-    python tests/scripts/make_fixtures.py            # rewrites tests/fixtures/{layers,clipping_and_schedule}.safetensors
+    python tests/scripts/make_fixtures.py            # rewrites tests/fixtures/layers.safetensors
 
 The torch version that made the committed files is stored in their metadata. Keys are `case/part`:
 `layers` holds `in.*` (inputs), `state.*` (the state dict before), `out`, `grad.in.*` and `grad.state.*` (gradients of
 `(out * seed).sum()` with the `seed` given).
 """
-import math
 import pathlib
 
 import torch
@@ -82,18 +81,6 @@ def layers():
     save("layers", out)
 
 
-def clipping_and_schedule():
-    out = {}
-    # The total norm and the clipped gradients.
-    a, b = nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(2, 2))
-    a.grad, b.grad = torch.tensor([3.0, -4.0, 1.0]), torch.tensor([[1.0, 2.0], [-2.0, 0.5]])
-    out["clip/in.0"], out["clip/in.1"] = a.grad.clone(), b.grad.clone()
-    out["clip/norm"] = nn.utils.clip_grad_norm_([a, b], 1.5)
-    out["clip/out.0"], out["clip/out.1"] = a.grad, b.grad
-    save("clipping_and_schedule", out)
-
-
 if __name__ == "__main__":
     FIXTURES.mkdir(exist_ok=True)
     layers()
-    clipping_and_schedule()

@@ -4,6 +4,7 @@ use autograd::Var;
 use tensor::DType;
 
 use crate::layers::printed;
+use crate::utils::Weighted;
 use crate::{Forward, Module, Parameter, init};
 
 /// Options of [`Linear`].
@@ -84,6 +85,19 @@ impl Linear {
 impl Forward for Linear {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        input.linear(&self.weight, self.bias.as_deref())
+        self.forward_with_weight(&self.weight, input)
+    }
+}
+
+impl Weighted for Linear {
+    const PARAMETRIZED: &'static str = "ParametrizedLinear";
+
+    fn weight(&self) -> &Parameter {
+        &self.weight
+    }
+
+    #[track_caller]
+    fn forward_with_weight(&self, weight: &Var, input: &Var) -> Var {
+        input.linear(weight, self.bias.as_deref())
     }
 }

@@ -11,5 +11,6 @@ mod embedding;
 mod linear;
 mod loss;
 mod norm;
+mod parametrized;
 mod pool;
 mod similarity;

@@ -4,6 +4,7 @@ use autograd::Var;
 use tensor::PerDim;
 
 use super::settings::{ConvOptions, Settings};
+use crate::utils::Weighted;
 use crate::{Forward, Module, Parameter};
 
 /// `y[o, i] = bias[o] + Σ weight[o, c, t] x[c, i stride + t dilation - padding]` over the channels `c` of the group and the
@@ -88,7 +89,20 @@ impl Conv1d {
 impl Forward for Conv1d {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
+        self.forward_with_weight(&self.weight, input)
+    }
+}
+
+impl Weighted for Conv1d {
+    const PARAMETRIZED: &'static str = "ParametrizedConv1d";
+
+    fn weight(&self) -> &Parameter {
+        &self.weight
+    }
+
+    #[track_caller]
+    fn forward_with_weight(&self, weight: &Var, input: &Var) -> Var {
         let (x, options) = self.settings.prepare(input);
-        x.conv1d(&self.weight, self.bias.as_deref(), &options)
+        x.conv1d(weight, self.bias.as_deref(), &options)
     }
 }

@@ -4,6 +4,7 @@ use autograd::Var;
 use tensor::PerDim;
 
 use super::settings::{ConvOptions, Settings};
+use crate::utils::Weighted;
 use crate::{Forward, Module, Parameter};
 
 /// `y[o, i] = bias[o] + Σ weight[o, c, t] x[c, i stride + t dilation - padding]` over the channels `c` of the group and the
@@ -94,7 +95,20 @@ impl Conv2d {
 impl Forward for Conv2d {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
+        self.forward_with_weight(&self.weight, input)
+    }
+}
+
+impl Weighted for Conv2d {
+    const PARAMETRIZED: &'static str = "ParametrizedConv2d";
+
+    fn weight(&self) -> &Parameter {
+        &self.weight
+    }
+
+    #[track_caller]
+    fn forward_with_weight(&self, weight: &Var, input: &Var) -> Var {
         let (x, options) = self.settings.prepare(input);
-        x.conv2d(&self.weight, self.bias.as_deref(), &options)
+        x.conv2d(weight, self.bias.as_deref(), &options)
     }
 }

@@ -5,6 +5,7 @@ use tensor::{ConvTranspose, DType, PerDim};
 
 use super::settings::{check_groups, groups_and_bias, parameters, per_dim, some_tuple};
 use crate::layers::printed;
+use crate::utils::Weighted;
 use crate::{Forward, Module, Parameter};
 
 /// Options of [`ConvTranspose1d`] and [`ConvTranspose2d`].
@@ -211,8 +212,22 @@ impl ConvTranspose1d {
 impl Forward for ConvTranspose1d {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
+        self.forward_with_weight(&self.weight, input)
+    }
+}
+
+impl Weighted for ConvTranspose1d {
+    const PARAMETRIZED: &'static str = "ParametrizedConvTranspose1d";
+    const OUTPUTS: isize = 1;
+
+    fn weight(&self) -> &Parameter {
+        &self.weight
+    }
+
+    #[track_caller]
+    fn forward_with_weight(&self, weight: &Var, input: &Var) -> Var {
         let options = self.settings.options(self.settings.output_padding.clone());
-        input.conv_transpose1d(&self.weight, self.bias.as_deref(), &options)
+        input.conv_transpose1d(weight, self.bias.as_deref(), &options)
     }
 }
 
@@ -301,7 +316,21 @@ impl ConvTranspose2d {
 impl Forward for ConvTranspose2d {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
+        self.forward_with_weight(&self.weight, input)
+    }
+}
+
+impl Weighted for ConvTranspose2d {
+    const PARAMETRIZED: &'static str = "ParametrizedConvTranspose2d";
+    const OUTPUTS: isize = 1;
+
+    fn weight(&self) -> &Parameter {
+        &self.weight
+    }
+
+    #[track_caller]
+    fn forward_with_weight(&self, weight: &Var, input: &Var) -> Var {
         let options = self.settings.options(self.settings.output_padding.clone());
-        input.conv_transpose2d(&self.weight, self.bias.as_deref(), &options)
+        input.conv_transpose2d(weight, self.bias.as_deref(), &options)
     }
 }
