@@ -11,6 +11,7 @@ mod linear;
 mod norm;
 mod pool;
 pub(crate) mod printed;
+mod recurrent;
 mod transformer;
 
 pub use activation::*;
@@ -23,4 +24,5 @@ pub use embedding::*;
 pub use linear::*;
 pub use norm::*;
 pub use pool::*;
+pub use recurrent::*;
 pub use transformer::*;

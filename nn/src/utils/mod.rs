@@ -4,6 +4,7 @@
 mod average;
 mod clip;
 mod parametrized;
+pub mod rnn;
 mod spectral_norm;
 mod vector;
 mod weight_norm;

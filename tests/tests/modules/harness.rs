@@ -24,6 +24,11 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// The number of inputs.
+    pub fn len(&self) -> usize {
+        self.leaves.len() + self.constants.len()
+    }
+
     /// The differentiated input at this position.
     pub fn var(&self, position: usize) -> &Var {
         self.leaves.get(&position).unwrap_or_else(|| panic!("input {position} is no differentiated one"))

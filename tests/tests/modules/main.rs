@@ -13,4 +13,5 @@ mod loss;
 mod norm;
 mod parametrized;
 mod pool;
+mod recurrent;
 mod similarity;

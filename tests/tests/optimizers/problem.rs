@@ -88,9 +88,9 @@ fn gradient(mode: &str, number: usize, p: &Tensor, n: usize) -> Option<Tensor> {
     }
     let g = p * 2.0 + &(p + 0.3 * n as f64).cos();
     let zero = match mode {
-        "zeros" => p.full_like(if n % 4 == 0 || (number % 2 == 1 && n <= 3) { 0.0 } else { 1.0 }),
+        "zeros" => p.full_like(if n.is_multiple_of(4) || (number % 2 == 1 && n <= 3) { 0.0 } else { 1.0 }),
         "sparse" => {
-            let kept = (0..p.numel()).map(|i| if (i + n) % 3 == 0 { 1.0 } else { 0.0 });
+            let kept = (0..p.numel()).map(|i| if (i + n).is_multiple_of(3) { 1.0 } else { 0.0 });
             Tensor::from_vec(kept.collect::<Vec<f64>>(), [p.numel()]).reshape(p.shape()).to_dtype(p.dtype())
         }
         _ => p.ones_like(),
