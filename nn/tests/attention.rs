@@ -237,7 +237,6 @@ fn parameters_start_as_in_pytorch() {
     assert_eq!(
         module.to_string(),
         "MultiheadAttention(
-  64, 4, dropout=0, batch_first=False
   (out_proj): Linear(in_features=64, out_features=64, bias=True)
 )"
     );

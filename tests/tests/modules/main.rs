@@ -15,3 +15,4 @@ mod parametrized;
 mod pool;
 mod recurrent;
 mod similarity;
+mod transformer;

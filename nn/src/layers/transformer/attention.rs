@@ -20,6 +20,10 @@ pub struct MultiheadAttentionOptions {
     pub kdim: Option<usize>,
     /// The size of the values (default: that of the embedding).
     pub vdim: Option<usize>,
+    /// Whether a learned key and a learned value stand behind those of the input (default: false).
+    pub add_bias_kv: bool,
+    /// Whether a key and a value of zeros stand behind those of the input (default: false).
+    pub add_zero_attn: bool,
     /// Whether the batch is the first dimension of every input, `[b, t, e]`, and not the second (default: false).
     pub batch_first: bool,
     /// The dtype of the parameters (default: f32).
@@ -33,6 +37,8 @@ impl Default for MultiheadAttentionOptions {
             bias: true,
             kdim: None,
             vdim: None,
+            add_bias_kv: false,
+            add_zero_attn: false,
             batch_first: false,
             dtype: DType::F32,
         }
@@ -78,7 +84,7 @@ impl AttentionMasks {
 ///
 /// # Differs
 /// The weights are returned on request only (`need_weights` is false here). `is_causal` is no hint: it masks by itself.
-/// There are no `add_bias_kv` and `add_zero_attn`. A query that may look at nothing has zeros for its heads; in PyTorch
+/// Keys that `add_bias_kv` and `add_zero_attn` add are never masked. A query that may look at nothing has zeros for its heads; in PyTorch
 /// that is so only where the weights are not asked for, otherwise it is NaN.
 ///
 /// # Source
@@ -96,7 +102,6 @@ impl AttentionMasks {
 /// assert_eq!(keys, ["in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"]);
 /// ```
 #[derive(Debug, Module)]
-#[module(repr = MultiheadAttention::repr)]
 pub struct MultiheadAttention {
     /// `[3 e, e]`, the projections of query, key and value below each other; `None` when keys or values have a size of
     /// their own.
@@ -109,10 +114,16 @@ pub struct MultiheadAttention {
     pub v_proj_weight: Option<Parameter>,
     /// `[3 e]`.
     pub in_proj_bias: Option<Parameter>,
+    /// `[1, 1, e]`, the learned key; only with `add_bias_kv`.
+    pub bias_k: Option<Parameter>,
+    /// `[1, 1, e]`, the learned value; only with `add_bias_kv`.
+    pub bias_v: Option<Parameter>,
     /// The projection of the joined heads.
     pub out_proj: Linear,
     #[module(config)]
     num_heads: usize,
+    #[module(config)]
+    add_zero_attn: bool,
     #[module(config)]
     batch_first: bool,
     #[module(config)]
@@ -142,7 +153,8 @@ impl MultiheadAttention {
             num_heads > 0 && embed_dim.is_multiple_of(num_heads),
             "MultiheadAttention: the heads do not divide the width\n  embed_dim {embed_dim}   num_heads {num_heads}"
         );
-        let MultiheadAttentionOptions { dropout, bias, kdim, vdim, batch_first, dtype } = options;
+        let MultiheadAttentionOptions { dropout, bias, kdim, vdim, add_bias_kv, add_zero_attn, batch_first, dtype } =
+            options;
         let (e, kdim, vdim) = (embed_dim, kdim.unwrap_or(embed_dim), vdim.unwrap_or(embed_dim));
         let projection = |present: bool, rows: usize, columns: usize| {
             present.then(|| {
@@ -152,6 +164,13 @@ impl MultiheadAttention {
             })
         };
         let joined = kdim == e && vdim == e;
+        let learned = || {
+            add_bias_kv.then(|| {
+                let row = init::empty_parameter([1, 1, e], dtype);
+                init::xavier_normal_(&row, 1.0);
+                row
+            })
+        };
         let out_proj = Linear::with(e, e, LinearOptions { bias, dtype });
         if let Some(bias) = &out_proj.bias {
             init::zeros_(bias);
@@ -162,8 +181,11 @@ impl MultiheadAttention {
             k_proj_weight: projection(!joined, e, kdim),
             v_proj_weight: projection(!joined, e, vdim),
             in_proj_bias: bias.then(|| init::empty_parameter([3 * e], dtype)),
+            bias_k: learned(),
+            bias_v: learned(),
             out_proj,
             num_heads,
+            add_zero_attn,
             batch_first,
             dropout,
             training: Training::new(),
@@ -190,7 +212,8 @@ impl MultiheadAttention {
             return self.forward_with_weights(query, key, value, masks, true).0;
         }
         let heads = self.project(query, key, value);
-        let fused = Attention { mask: heads.allowed(masks), is_causal: masks.is_causal, ..Attention::default() };
+        let (mask, is_causal) = heads.allowed(masks);
+        let fused = Attention { mask, is_causal, ..Attention::default() };
         let joined = heads.q.scaled_dot_product_attention(&heads.k, &heads.v, &fused);
         self.join(&joined, query)
     }
@@ -214,13 +237,14 @@ impl MultiheadAttention {
         let heads = self.project(query, key, value);
         let scale = 1.0 / (heads.q.dim(-1) as f64).sqrt();
         let mut scores = (&heads.q * scale).matmul(&heads.k.transpose(-2, -1));
-        if let Some(allowed) = heads.allowed(masks) {
+        let (allowed, is_causal) = heads.allowed(masks);
+        if let Some(allowed) = allowed {
             scores = match allowed.dtype() {
                 DType::Bool => scores.masked_fill(&allowed.logical_not(), f64::NEG_INFINITY),
                 _ => scores + Var::from(allowed),
             };
         }
-        if masks.is_causal {
+        if is_causal {
             let (t, s) = (scores.dim(-2), scores.dim(-1));
             scores = scores.masked_fill(&Tensor::ones([t, s], DType::Bool).triu(1), f64::NEG_INFINITY);
         }
@@ -254,7 +278,25 @@ impl MultiheadAttention {
             [self.in_heads(query, 0..1), self.in_heads(key, 1..2), self.in_heads(value, 2..3)].concat()
         };
         let [q, k, v] = parts.try_into().expect("a query, a key and a value");
-        Heads { q, k, v }
+        self.with_added(Heads { q, k, v, added: 0 })
+    }
+
+    /// The learned key and value and those of zeros stand last.
+    fn with_added(&self, mut heads: Heads) -> Heads {
+        let [b, h, d] = [heads.k.dim(0), heads.k.dim(1), heads.k.dim(3)];
+        if let (Some(bias_k), Some(bias_v)) = (&self.bias_k, &self.bias_v) {
+            let row = |bias: &Parameter| bias.reshape([1, h, 1, d]).expand([b, h, 1, d]);
+            heads.k = Var::cat(&[&heads.k, &row(bias_k)], 2);
+            heads.v = Var::cat(&[&heads.v, &row(bias_v)], 2);
+            heads.added += 1;
+        }
+        if self.add_zero_attn {
+            let zeros = Var::new(Tensor::zeros([b, h, 1, d], heads.k.dtype()));
+            heads.k = Var::cat(&[&heads.k, &zeros], 2);
+            heads.v = Var::cat(&[&heads.v, &zeros], 2);
+            heads.added += 1;
+        }
+        heads
     }
 
     /// The projections `parts` (0 query, 1 key, 2 value) of one input by one matrix product: `[b, h, t, d]` each.
@@ -310,11 +352,6 @@ impl MultiheadAttention {
             panic!("MultiheadAttention: the inputs do not fit\n  query {q}   key {k}   value {v}   rule {rule}");
         }
     }
-
-    fn repr(&self) -> String {
-        let first = if self.batch_first { "True" } else { "False" };
-        format!("{}, {}, dropout={}, batch_first={first}", self.embed_dim(), self.num_heads, self.dropout)
-    }
 }
 
 /// Query, key and value in heads: `[b, h, t, d]`, `[b, h, s, d]`, `[b, h, s, d]`.
@@ -322,15 +359,46 @@ struct Heads {
     q: Var,
     k: Var,
     v: Var,
+    /// How many of the last keys are none of the input's.
+    added: usize,
 }
 
 impl Heads {
     /// The masks as one, in the sense of scaled dot-product attention: `true` where attention is allowed, or numbers
-    /// that are added to the scores.
+    /// that are added to the scores; and whether it is causal besides.
     #[track_caller]
-    fn allowed(&self, masks: &AttentionMasks) -> Option<Tensor> {
+    fn allowed(&self, masks: &AttentionMasks) -> (Option<Tensor>, bool) {
+        if self.added == 0 {
+            return (self.of_input(masks), masks.is_causal);
+        }
+        let (t, s) = (self.q.dim(2), self.k.dim(2) - self.added);
+        let mut masks = masks.clone();
+        if masks.is_causal {
+            let ahead = Tensor::ones([t, s], DType::Bool).triu(1);
+            masks.attn_mask = Some(match &masks.attn_mask {
+                None => ahead,
+                Some(mask) if mask.dtype() == DType::Bool => mask.logical_or(&ahead),
+                Some(mask) => mask.masked_fill(&ahead, f64::NEG_INFINITY),
+            });
+        }
+        // Everything may look at the keys that were added.
+        let wider = self.of_input(&masks).map(|mask| {
+            let mut shape = mask.dims().to_vec();
+            shape[3] = self.added;
+            let open = match mask.dtype() {
+                DType::Bool => Tensor::ones(shape, DType::Bool),
+                dtype => Tensor::zeros(shape, dtype),
+            };
+            Tensor::cat(&[mask, open], -1)
+        });
+        (wider, false)
+    }
+
+    /// The masks of the input's own keys as one.
+    #[track_caller]
+    fn of_input(&self, masks: &AttentionMasks) -> Option<Tensor> {
         let [b, h, t] = [self.q.dim(0), self.q.dim(1), self.q.dim(2)];
-        let s = self.k.dim(2);
+        let s = self.k.dim(2) - self.added;
         let attention = masks.attn_mask.as_ref().map(|mask| match *mask.dims() {
             [rows, columns] if [rows, columns] == [t, s] => mask.reshape([1, 1, t, s]),
             [each, rows, columns] if [each, rows, columns] == [b * h, t, s] => mask.reshape([b, h, t, s]),
@@ -372,7 +440,7 @@ mod tests {
             let options = MultiheadAttentionOptions { batch_first, ..Default::default() };
             let module = MultiheadAttention::with(6, 2, options);
             let x = Var::new(Tensor::randn([3, 4, 6], DType::F32));
-            let Heads { q, k, v } = module.project(&x, &x, &x);
+            let Heads { q, k, v, .. } = module.project(&x, &x, &x);
             assert!(q.value().shares_storage_with(&k.value()) && q.value().shares_storage_with(&v.value()));
             let (b, t) = if batch_first { (3, 4) } else { (4, 3) };
             assert_eq!(q.shape(), [b, 2, t, 3]);

@@ -1,5 +1,13 @@
 //! Attention, and the transformer made of it.
 
 mod attention;
+mod block;
+mod decoder;
+mod encoder;
+mod whole;
 
 pub use attention::*;
+pub use block::{Activation, TransformerLayerOptions};
+pub use decoder::*;
+pub use encoder::*;
+pub use whole::*;
