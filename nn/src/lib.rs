@@ -14,6 +14,7 @@ mod check;
 pub mod functional;
 pub mod init;
 mod layers;
+pub mod lora;
 mod losses;
 mod module;
 pub mod prelude;

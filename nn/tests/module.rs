@@ -42,7 +42,7 @@ struct Model {
 impl Model {
     fn new() -> Model {
         let embedding = Embedding::new(5, 4);
-        let head = Linear { weight: embedding.weight.clone(), bias: None };
+        let head = Linear::from_parameters(embedding.weight.clone(), None);
         Model {
             embedding,
             blocks: vec![Block::new(4), Block::new(4)],

@@ -131,10 +131,7 @@ impl Translator {
             ..Default::default()
         };
         let embedding = Embedding::new(9, 8);
-        let head = Linear {
-            weight: embedding.weight.clone(),
-            ..Linear::with(8, 9, LinearOptions { bias: false, ..Default::default() })
-        };
+        let head = Linear::from_parameters(embedding.weight.clone(), None);
         Translator { embedding, transformer: Transformer::with(8, 2, options), head }
     }
 }

@@ -4,6 +4,7 @@ use autograd::Var;
 use tensor::DType;
 
 use crate::layers::printed;
+use crate::lora::Lora;
 use crate::utils::Weighted;
 use crate::{Forward, Module, Parameter, init};
 
@@ -24,7 +25,8 @@ impl Default for LinearOptions {
 
 /// `y = x Wᵀ + b`.
 ///
-/// Both parameters start uniform on ±1/√in_features, as in PyTorch.
+/// Both parameters start uniform on ±1/√in_features, as in PyTorch. A low-rank adapter can be added later, to a layer deep
+/// in a model too: see [`lora`](crate::lora).
 ///
 /// # Shape
 /// `[.., in_features] -> [.., out_features]`; `weight` is `[out_features, in_features]`, `bias` is `[out_features]`.
@@ -44,6 +46,7 @@ pub struct Linear {
     pub weight: Parameter,
     /// `[out_features]`.
     pub bias: Option<Parameter>,
+    pub(crate) lora: Lora,
 }
 
 impl Linear {
@@ -63,7 +66,30 @@ impl Linear {
             init::uniform_(&bias, -bound, bound);
             bias
         });
-        Linear { weight, bias }
+        Linear { weight, bias, lora: Lora::default() }
+    }
+
+    /// A layer of parameters that exist already, such as a head whose weight is the embedding's.
+    ///
+    /// # Panics
+    /// When the weight is no matrix, or the bias is no vector of its rows.
+    ///
+    /// ```
+    /// use nn::prelude::*;
+    ///
+    /// let embedding = Embedding::new(10, 4);
+    /// let head = Linear::from_parameters(embedding.weight.clone(), None);
+    /// assert_eq!(head.forward(&embedding.forward(&Tensor::from([3_i64]))).shape(), [1, 10]);
+    /// ```
+    #[track_caller]
+    pub fn from_parameters(weight: Parameter, bias: Option<Parameter>) -> Linear {
+        let (rows, found) = (weight.shape(), bias.as_ref().map(|bias| bias.shape()));
+        assert!(
+            rows.len() == 2 && found.as_ref().is_none_or(|bias| bias[..] == rows[..1]),
+            "Linear: the parameters are no layer's\n  weight {rows}{}   rule weight [out, in], bias [out]",
+            found.map_or(String::new(), |bias| format!("   bias {bias}"))
+        );
+        Linear { weight, bias, lora: Lora::default() }
     }
 
     /// The size of the last dimension of the input.
@@ -78,7 +104,8 @@ impl Linear {
 
     fn repr(&self) -> String {
         let bias = printed::flag(self.bias.is_some());
-        format!("in_features={}, out_features={}, bias={bias}", self.in_features(), self.out_features())
+        let (inputs, outputs) = (self.in_features(), self.out_features());
+        format!("in_features={inputs}, out_features={outputs}, bias={bias}{}", self.lora.repr())
     }
 }
 
@@ -98,6 +125,6 @@ impl Weighted for Linear {
 
     #[track_caller]
     fn forward_with_weight(&self, weight: &Var, input: &Var) -> Var {
-        input.linear(weight, self.bias.as_deref())
+        self.lora.add_to(input.linear(weight, self.bias.as_deref()), input)
     }
 }

@@ -16,6 +16,7 @@ pub use file::{load_file, save_file};
 pub use hooks::{Hook, Hooked};
 pub use parameter::{Buffer, Parameter, Training};
 pub use sequential::Sequential;
+pub(crate) use state::load_where;
 pub use state::{LoadError, LoadOptions, LoadReport, StateDict};
 pub use summary::Summary;
 
@@ -273,7 +274,7 @@ pub trait Module: AsModule {
     /// # Errors
     /// Mis-shaped and contradicting keys always; missing and unexpected ones when strict. Nothing is changed then.
     fn load_state_dict_with(&self, dict: &StateDict, options: LoadOptions) -> Result<LoadReport, LoadError> {
-        state::load(self.as_module(), dict, options)
+        state::load_where(self.as_module(), dict, options, &|_| true)
     }
 
     /// Training mode for the whole tree.

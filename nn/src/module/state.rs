@@ -109,9 +109,16 @@ impl Slot<'_> {
     }
 }
 
-pub(crate) fn load(module: &dyn Module, dict: &StateDict, options: LoadOptions) -> Result<LoadReport, LoadError> {
+/// Loads what `wanted` says by name; the rest of the module does not count.
+pub(crate) fn load_where(
+    module: &dyn Module,
+    dict: &StateDict,
+    options: LoadOptions,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<LoadReport, LoadError> {
     let mut slots: IndexMap<String, Slot> = IndexMap::new();
     walk(module, &mut |name, member| match member {
+        _ if !wanted(name) => {}
         Member::Parameter(parameter) => drop(slots.insert(name.to_owned(), Slot::Parameter(parameter))),
         Member::Buffer(buffer) if buffer.is_persistent() => {
             slots.insert(name.to_owned(), Slot::Buffer(buffer));

@@ -146,10 +146,7 @@ mod tests {
     #[test]
     fn tied_and_frozen_parameters_count_once_and_are_marked() {
         let first = Linear::new(4, 4);
-        let tied = Linear {
-            weight: first.weight.clone(),
-            ..Linear::with(4, 4, LinearOptions { bias: false, ..Default::default() })
-        };
+        let tied = Linear::from_parameters(first.weight.clone(), None);
         let frozen = Linear::with(4, 2, LinearOptions { bias: false, ..Default::default() });
         frozen.requires_grad_(false);
         let summary = sequential![first, tied, frozen].summary();

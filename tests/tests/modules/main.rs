@@ -9,6 +9,7 @@ mod conv;
 mod dropout;
 mod embedding;
 mod linear;
+mod lora;
 mod loss;
 mod norm;
 mod parametrized;
