@@ -37,6 +37,7 @@ mod linear;
 mod losses;
 mod norm;
 mod pool;
+mod recurrent;
 
 pub use activation::*;
 pub use arrange::*;
@@ -46,6 +47,7 @@ pub use linear::*;
 pub use losses::{LossCase, losses};
 pub use norm::*;
 pub use pool::*;
+pub use recurrent::{grus, lstms, rnns};
 
 use std::error::Error;
 use std::fmt;
