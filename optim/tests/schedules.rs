@@ -67,9 +67,9 @@ fn numbers_that_make_no_schedule() {
             }),
         ),
         (
-            "CyclicLR: the cycle goes up in 0 steps and down in 0",
+            "CyclicLR: the cycle goes up in 0 steps and down in 5, must go up in at least 1",
             Box::new(|o| {
-                let options = CyclicLROptions { step_size_up: 0, ..Default::default() };
+                let options = CyclicLROptions { step_size_up: 0, step_size_down: Some(5), ..Default::default() };
                 drop(CyclicLR::with(o, 0.1, 1.0, options));
             }),
         ),
@@ -139,6 +139,48 @@ fn a_cycle_ends_with_its_steps() {
     (0..4).for_each(|_| schedule.step(&mut optimizer));
     let found = message(|| schedule.step(&mut optimizer));
     assert_eq!(found, "OneCycleLR: step 5 is beyond the 4 steps of the cycle");
+}
+
+#[test]
+fn rates_stay_finite_at_the_edges() {
+    let mut optimizer = sgd();
+    let mut constant = ConstantLR::new(&mut optimizer, 0.0, 3);
+    (0..3).for_each(|_| constant.step(&mut optimizer));
+    assert_eq!(constant.get_last_lr(), [1.0, 0.5]);
+    for pct_start in [0.0, 1.0] {
+        let mut optimizer = sgd();
+        let options = OneCycleLROptions { pct_start, ..Default::default() };
+        let mut cycle = OneCycleLR::with(&mut optimizer, &[1.0], 4, options);
+        for _ in 0..4 {
+            cycle.step(&mut optimizer);
+            assert!(cycle.get_last_lr().iter().all(|lr| lr.is_finite() && *lr > 0.0), "{pct_start}");
+        }
+    }
+    for linear in [true, false] {
+        let mut optimizer = sgd();
+        let mut none: Box<dyn Scheduler> = match linear {
+            true => Box::new(LinearLR::new(&mut optimizer, 0.5, 1.0, 0)),
+            false => Box::new(PolynomialLR::new(&mut optimizer, 0, 2.0)),
+        };
+        none.step(&mut optimizer);
+        assert_eq!(none.get_last_lr(), if linear { [0.5, 0.25] } else { [1.0, 0.5] });
+    }
+}
+
+#[test]
+fn a_chain_may_be_part_of_a_sequence() {
+    let mut optimizer = sgd();
+    let warm: Box<dyn Scheduler> = Box::new(ConstantLR::new(&mut optimizer, 0.1, 2));
+    let chain: Box<dyn Scheduler> = Box::new(ChainedScheduler::new(two(&mut optimizer)));
+    let mut sequence = SequentialLR::new(&mut optimizer, vec![warm, chain], &[2]);
+    let rates: Vec<f64> = (0..6)
+        .map(|_| {
+            sequence.step(&mut optimizer);
+            (sequence.get_last_lr()[0] * 1e6).round() / 1e6
+        })
+        .collect();
+    // At 2 the chain begins: a half for three epochs, times 0.9 with each.
+    assert_eq!(rates, [0.1, 0.5, 0.45, 0.405, 0.729, 0.6561]);
 }
 
 #[test]

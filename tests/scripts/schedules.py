@@ -77,6 +77,9 @@ CASES = {
     "sequential_kinds": lambda o: s.SequentialLR(
         o, [s.ConstantLR(o, 0.2, 8), s.StepLR(o, 3, 0.8), s.PolynomialLR(o, 30, 2.0), s.CosineAnnealingWarmRestarts(o, 6),
             s.MultiStepLR(o, [0, 5], 0.5), s.LambdaLR(o, lambda n: 0.5 + 0.01 * n)], [8, 20, 45, 70, 85]),
+    "sequential_moving": lambda o: s.SequentialLR(
+        o, [s.ExponentialLR(o, 0.95), s.MultiplicativeLR(o, lambda n: 1 - 0.002 * n), s.CyclicLR(o, 0.01, 0.1, 10)],
+        [15, 40]),
     "chained": lambda o: s.ChainedScheduler([s.ConstantLR(o, 0.1, 20), s.ExponentialLR(o, 0.97)]),
     "chained_three": lambda o: s.ChainedScheduler(
         [s.LinearLR(o, 0.25, 1.0, 16), s.CosineAnnealingLR(o, 100), s.StepLR(o, 25, 0.5)]),

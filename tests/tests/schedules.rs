@@ -35,7 +35,7 @@ fn boxed(schedule: impl Scheduler + 'static) -> Box<dyn Scheduler> {
 }
 
 fn schedules() -> BTreeMap<&'static str, Make> {
-    let all: [(&str, Make); 34] = [
+    let all: [(&str, Make); 35] = [
         ("lambda", |o| boxed(LambdaLR::new(o, |n| 1.0 / (1.0 + 0.1 * n as f64)))),
         ("lambda_groups", |o| {
             let functions: Vec<Box<dyn Fn(u64) -> f64>> =
@@ -130,6 +130,15 @@ fn schedules() -> BTreeMap<&'static str, Make> {
                 boxed(LambdaLR::new(o, |n| 0.5 + 0.01 * n as f64)),
             ];
             boxed(SequentialLR::new(o, parts, &[8, 20, 45, 70, 85]))
+        }),
+        ("sequential_moving", |o| {
+            let cyclic = CyclicLROptions { step_size_up: 10, ..Default::default() };
+            let parts = vec![
+                boxed(ExponentialLR::new(o, 0.95)),
+                boxed(MultiplicativeLR::new(o, |n| 1.0 - 0.002 * n as f64)),
+                boxed(CyclicLR::with(o, 0.01, 0.1, cyclic)),
+            ];
+            boxed(SequentialLR::new(o, parts, &[15, 40]))
         }),
         ("chained", |o| {
             let parts = vec![boxed(ConstantLR::new(o, 0.1, 20)), boxed(ExponentialLR::new(o, 0.97))];

@@ -38,6 +38,7 @@ mod losses;
 mod norm;
 mod pool;
 mod recurrent;
+mod transformer;
 
 pub use activation::*;
 pub use arrange::*;
@@ -48,6 +49,7 @@ pub use losses::{LossCase, losses};
 pub use norm::*;
 pub use pool::*;
 pub use recurrent::{grus, lstms, rnns};
+pub use transformer::{attentions, decoder_layers, encoder_layers};
 
 use std::error::Error;
 use std::fmt;

@@ -13,6 +13,9 @@ use crate::Optimizer;
 /// Moves with every batch rather than every epoch. The rate rises for `pct_start total_steps - 1` steps. With
 /// `three_phase` it falls to where it began in as many steps, and further in the rest; otherwise all the way in the rest.
 ///
+/// # Differs
+/// PyTorch makes `max_lr / div_factor` the rate that schedules made afterwards start from; here that is the optimizer's own.
+///
 /// # Source
 /// Smith, Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates", 2017.
 ///
@@ -259,7 +262,7 @@ impl CyclicLR {
     /// Cycles with options; `base_lr` and `max_lr` are one number, or one for each group.
     ///
     /// # Panics
-    /// When a cycle has no steps, there are neither one nor as many numbers as groups, or the optimizer has no momentum to
+    /// When a cycle goes up in no step, there are neither one nor as many numbers as groups, or the optimizer has no momentum to
     /// move.
     #[track_caller]
     pub fn with_groups(
@@ -305,7 +308,8 @@ impl OneCycle {
         let at = phases.iter().position(|(end, ..)| step <= *end).unwrap_or(phases.len() - 1);
         let begin = if at == 0 { 0.0 } else { phases[at - 1].0 };
         let (end, from, to) = phases[at];
-        let part = (step - begin) / (end - begin);
+        // A phase without steps is over at once.
+        let part = if end == begin { 1.0 } else { (step - begin) / (end - begin) };
         match anneal_strategy {
             Anneal::Cos => to + (from - to) / 2.0 * ((PI * part).cos() + 1.0),
             Anneal::Linear => (to - from) * part + from,
@@ -407,7 +411,11 @@ impl Policy for Cyclic {
 
     fn check(&self) -> Result<(), String> {
         let sizes = [self.step_size_up, self.step_size_down];
-        let usable = sizes.iter().all(|&size| size >= 0.0 && size.is_finite()) && sizes[0] + sizes[1] > 0.0;
-        if usable { Ok(()) } else { Err(format!("the cycle goes up in {} steps and down in {}", sizes[0], sizes[1])) }
+        let usable = sizes.iter().all(|&size| size >= 0.0 && size.is_finite()) && sizes[0] > 0.0;
+        if usable {
+            Ok(())
+        } else {
+            Err(format!("the cycle goes up in {} steps and down in {}, must go up in at least 1", sizes[0], sizes[1]))
+        }
     }
 }

@@ -5,6 +5,9 @@ use crate::Optimizer;
 
 /// `lr = base_lr factor` for `total_iters` epochs, `base_lr` afterwards.
 ///
+/// # Differs
+/// A factor of 0 ends with `base_lr`, too; PyTorch divides by it.
+///
 /// ```
 /// use nn::prelude::*;
 /// use optim::{ConstantLR, SGD, SGDOptions, Scheduler};
@@ -16,7 +19,8 @@ use crate::Optimizer;
 /// ```
 pub type ConstantLR = Schedule<Constant>;
 
-/// `lr = base_lr (start_factor + (end_factor - start_factor) min(1, epoch / total_iters))`.
+/// `lr = base_lr (start_factor + (end_factor - start_factor) min(1, epoch / total_iters))`; with `total_iters` 0 the rate stays
+/// where it starts.
 ///
 /// ```
 /// use nn::prelude::*;
@@ -108,7 +112,12 @@ impl Policy for Constant {
     }
 
     fn next(&self, at: At) -> f64 {
-        if at.epoch == self.total_iters { at.lr * (1.0 / self.factor) } else { at.lr }
+        match at.epoch == self.total_iters {
+            // What was multiplied by 0 does not come back by a division.
+            true if self.factor == 0.0 => at.base,
+            true => at.lr * (1.0 / self.factor),
+            false => at.lr,
+        }
     }
 
     fn restart(&self, at: At) -> f64 {
