@@ -23,7 +23,7 @@ pub mod strategy;
 pub mod utils;
 
 pub use nn_derive::Module;
-pub use tensor::{CrossEntropy, Ctc, Interpolate, InterpolateMode, Padding, Reduction};
+pub use tensor::{Attention, CrossEntropy, Ctc, Interpolate, InterpolateMode, Padding, Reduction};
 
 pub use check::{ParameterMismatch, gradcheck_parameters};
 pub use layers::*;

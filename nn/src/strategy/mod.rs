@@ -37,6 +37,7 @@ mod linear;
 mod losses;
 mod norm;
 mod pool;
+mod position;
 mod recurrent;
 mod transformer;
 
@@ -48,6 +49,7 @@ pub use linear::*;
 pub use losses::{LossCase, losses};
 pub use norm::*;
 pub use pool::*;
+pub use position::*;
 pub use recurrent::{grus, lstms, rnns};
 pub use transformer::{attentions, decoder_layers, encoder_layers};
 

@@ -21,6 +21,7 @@ pub struct Case {
 pub struct Inputs {
     leaves: BTreeMap<usize, Var>,
     constants: BTreeMap<usize, Tensor>,
+    dtype: DType,
 }
 
 impl Inputs {
@@ -37,6 +38,11 @@ impl Inputs {
     /// The input at this position that is not differentiated.
     pub fn tensor(&self, position: usize) -> &Tensor {
         self.constants.get(&position).unwrap_or_else(|| panic!("input {position} is no constant"))
+    }
+
+    /// The dtype of the case's floating numbers.
+    pub fn dtype(&self) -> DType {
+        self.dtype
     }
 
     /// How many inputs there are.
@@ -163,6 +169,7 @@ fn run(name: &str, Case { module, forward }: Case, fixture: &Fixture, about: &Va
     let inputs = Inputs {
         leaves: numbered("in.").map(|(i, tensor)| (i, Var::new(tensor).requires_grad_(true))).collect(),
         constants: numbered("const.").collect(),
+        dtype,
     };
     let outputs = forward(&inputs);
     let expected: BTreeMap<usize, Tensor> = numbered("out.").collect();

@@ -14,6 +14,7 @@ mod loss;
 mod norm;
 mod parametrized;
 mod pool;
+mod position;
 mod recurrent;
 mod similarity;
 mod transformer;
