@@ -45,7 +45,8 @@ impl Default for LoraOptions {
 /// holds twice gets one adapter. Adapters from earlier calls are kept as they are, so that layers may have different ranks.
 ///
 /// The projections into the heads of [`MultiheadAttention`](crate::MultiheadAttention) are plain parameters, not linear
-/// layers, and get no adapters; its `out_proj` does.
+/// layers, and get no adapters; its `out_proj` does. Nor do layers under [`weight_norm`](crate::utils::weight_norm) or
+/// [`spectral_norm`](crate::utils::spectral_norm), which are out of reach.
 ///
 /// # Panics
 /// When the rank is zero, the dropout is not in `0..=1`, a target is the name of no linear layer, there is none at all, or
