@@ -2,6 +2,7 @@
 
 mod common;
 
+use autograd::gradcheck;
 use common::refuses;
 use nn::prelude::*;
 use nn::strategy::{grus, lstms, rnns};
@@ -71,6 +72,45 @@ proptest! {
         });
         let cell = GRUCell::with(input, hidden, options);
         check(&cell, &|| cell.forward(&x, Some(&h)));
+    }
+
+    #[test]
+    fn gradients_by_packed_inputs_and_first_states(
+        lengths in prop::collection::vec(1usize..4, 1..4), bidirectional: bool, num_layers in 1usize..3, seed: u64,
+    ) {
+        manual_seed(seed);
+        let leaf = |shape: &[usize]| randn(shape).requires_grad_(true);
+        let (count, b) = (num_layers * if bidirectional { 2 } else { 1 }, lengths.len());
+        let pack = |x: &Var| pack_padded_sequence(x, &lengths, false, false);
+        let projected = lstm(LSTMOptions { bidirectional, num_layers, proj_size: 2, ..Default::default() });
+        let inputs = [leaf(&[3, b, 3]), leaf(&[count, b, 2]), leaf(&[count, b, 4])];
+        gradcheck(|v| {
+            let (y, (h, c)) = projected.forward_packed(&pack(&v[0]), Some((&v[1], &v[2])));
+            joined(y.data(), &[&h, &c])
+        }, &inputs, Default::default()).unwrap();
+        let options = GRUOptions { bidirectional, num_layers, dtype: DType::F64, ..Default::default() };
+        let gru = GRU::with(3, 2, options);
+        gradcheck(|v| {
+            let (y, h) = gru.forward_packed(&pack(&v[0]), Some(&v[1]));
+            joined(y.data(), &[&h])
+        }, &inputs[..2], Default::default()).unwrap();
+    }
+
+    #[test]
+    fn on_the_reversed_sequence_the_directions_change_places(steps in 1usize..6, seed: u64) {
+        manual_seed(seed);
+        let options = GRUOptions { bidirectional: true, dtype: DType::F64, ..Default::default() };
+        let (gru, swapped) = (GRU::with(3, 4, options), GRU::with(3, 4, options));
+        let exchanged = gru.state_dict().into_iter().map(|(name, value)| match name.strip_suffix("_reverse") {
+            Some(forward) => (forward.to_owned(), value),
+            None => (format!("{name}_reverse"), value),
+        });
+        swapped.load_state_dict(&exchanged.collect()).unwrap();
+        let x = randn(&[steps, 2, 3]);
+        let ((y, h), (z, g)) = (gru.forward(&x, None), swapped.forward(&x.flip(&[0]), None));
+        let z = z.flip(&[0]);
+        prop_assert!(close(&Var::cat(&[z.narrow(2, 4, 4), z.narrow(2, 0, 4)], 2), &y));
+        prop_assert!(close(&g.flip(&[0]), &h));
     }
 
     #[test]
