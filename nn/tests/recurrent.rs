@@ -222,6 +222,17 @@ fn a_layer_is_its_cell_step_by_step() {
 }
 
 #[test]
+fn a_batch_may_be_empty() {
+    let x = Var::new(Tensor::zeros([4, 0, 3], DType::F32));
+    let options = LSTMOptions { num_layers: 2, bidirectional: true, ..Default::default() };
+    let (y, (h, c)) = LSTM::with(3, 5, options).forward(&x, None);
+    assert_eq!(
+        (y.shape().to_vec(), h.shape().to_vec(), c.shape().to_vec()),
+        (vec![4, 0, 10], vec![4, 0, 5], vec![4, 0, 5])
+    );
+}
+
+#[test]
 fn parameters_start_uniform() {
     manual_seed(1);
     let lstm = LSTM::with(50, 100, LSTMOptions { num_layers: 2, ..Default::default() });
@@ -257,10 +268,12 @@ fn what_does_not_fit_is_refused() {
     let lstm = LSTM::new(3, 4);
     let first = LSTM::with(3, 4, LSTMOptions { batch_first: true, ..Default::default() });
     let packed: PackedSequence = pack_padded_sequence(&var(&[2, 2, 5]), &[2, 1], false, true);
+    let unsorted = pack_padded_sequence(&var(&[2, 2, 5]), &[1, 2], false, false);
     let good = var(&[4, 2, 3]);
     refuses! {
-        LSTM::new(3, 0) => "LSTM: hidden_size 0 and num_layers 1 must be above 0";
-        GRU::with(3, 2, GRUOptions { num_layers: 0, ..Default::default() }) => "GRU: hidden_size 2 and num_layers 0";
+        LSTM::new(3, 0) => "LSTM: input_size 3, hidden_size 0 and num_layers 1 must be above 0";
+        RNN::new(0, 3) => "RNN: input_size 0, hidden_size 3";
+        GRU::with(3, 2, GRUOptions { num_layers: 0, ..Default::default() }) => "GRU: input_size 3, hidden_size 2 and num_layers 0";
         RNN::with(3, 2, RNNOptions { dropout: 1.5, ..Default::default() })
             => "RNN: the probability of dropout is not between 0 and 1, p = 1.5";
         LSTM::with(3, 4, LSTMOptions { proj_size: 4, ..Default::default() })
@@ -270,6 +283,9 @@ fn what_does_not_fit_is_refused() {
         lstm.forward(&var(&[0, 2, 3]), None) => "LSTM: the sequence has no steps", "input [0, 2, 3]";
         lstm.forward(&good, Some((&var(&[1, 2, 4]), &var(&[1, 2, 5]))))
             => "LSTM: a state does not fit", "state [1, 2, 5]   rule [1, 2, 4]";
+        GRU::new(3, 4).forward(&var(&[4, 3]), Some(&var(&[4]))) => "GRU: a state does not fit", "state [4]   rule [1, 4]";
+        GRU::new(5, 4).forward_packed(&unsorted, Some(&var(&[1, 3, 4])))
+            => "GRU: a state does not fit", "state [1, 3, 4]   rule [1, 2, 4]";
         lstm.forward_packed(&packed, None) => "LSTM: the packed input does not fit", "data [3, 5]   rule [.., 3]";
         packed.with_data(var(&[2, 5])) => "PackedSequence: the data has another number of rows", "rule [3, ..]";
         RNNCell::new(3, 4).forward(&var(&[2, 4]), None) => "RNNCell: the input does not fit", "rule [b, 3] or [3]";

@@ -96,7 +96,7 @@ impl LSTM {
     /// A network with options.
     ///
     /// # Panics
-    /// When `hidden_size` or `num_layers` is 0, the probability of dropout is not in `0..=1`, or `proj_size` is not below
+    /// When `input_size`, `hidden_size` or `num_layers` is 0, the probability of dropout is not in `0..=1`, or `proj_size` is not below
     /// `hidden_size`.
     #[track_caller]
     pub fn with(input_size: usize, hidden_size: usize, options: LSTMOptions) -> LSTM {

@@ -105,7 +105,7 @@ impl RNN {
     /// A network with options.
     ///
     /// # Panics
-    /// When `hidden_size` or `num_layers` is 0, or the probability of dropout is not in `0..=1`.
+    /// When `input_size`, `hidden_size` or `num_layers` is 0, or the probability of dropout is not in `0..=1`.
     #[track_caller]
     pub fn with(input_size: usize, hidden_size: usize, options: RNNOptions) -> RNN {
         let RNNOptions { num_layers, nonlinearity, bias, batch_first, dropout, bidirectional, dtype } = options;

@@ -68,8 +68,8 @@ impl<S: Step> Stack<S> {
         let Options { input_size, hidden_size, num_layers, dropout, bidirectional, proj_size, .. } = options;
         let name = S::NAME;
         assert!(
-            hidden_size > 0 && num_layers > 0,
-            "{name}: hidden_size {hidden_size} and num_layers {num_layers} must be above 0"
+            input_size > 0 && hidden_size > 0 && num_layers > 0,
+            "{name}: input_size {input_size}, hidden_size {hidden_size} and num_layers {num_layers} must be above 0"
         );
         assert!(
             (0.0..=1.0).contains(&dropout),
@@ -128,8 +128,9 @@ impl<S: Step> Stack<S> {
         };
         let (t, b) = (x.dim(0), x.dim(1));
         assert!(t > 0, "{name}: the sequence has no steps\n  input {shape}");
+        self.check_states(state, batched.then_some(b), &shape);
         let state: Vec<Var> = state.iter().map(|s| if batched { (*s).clone() } else { s.unsqueeze(1) }).collect();
-        let (out, last) = self.run(&x.reshape([t * b, features]), &vec![b; t], &state, &shape);
+        let (out, last) = self.run(&x.reshape([t * b, features]), &vec![b; t], &state);
         let out = out.reshape([t, b, out.dim(1)]);
         let out = match (batched, first) {
             (false, _) => out.squeeze(1),
@@ -149,18 +150,33 @@ impl<S: Step> Stack<S> {
             shape.len() == 2 && shape[1] == features,
             "{name}: the packed input does not fit\n  data {shape}   rule [.., {features}]"
         );
+        self.check_states(state, Some(input.batch_sizes()[0]), &shape);
         let order = |states: Vec<Var>, indices: Option<&Tensor>| match indices {
             Some(indices) => states.iter().map(|state| state.index_select(1, indices)).collect(),
             None => states,
         };
         let state = order(state.iter().map(|state| (*state).clone()).collect(), input.sorted_indices());
-        let (out, last) = self.run(input.data(), input.batch_sizes(), &state, &shape);
+        let (out, last) = self.run(input.data(), input.batch_sizes(), &state);
         (input.with_data(out), order(last, input.unsorted_indices()))
     }
 
-    /// All layers over all steps.
+    /// Refuses first states that do not fit a batch of `b`, or a single sequence. This comes before they are put in another
+    /// order, which would take rows from a larger batch without a word.
     #[track_caller]
-    fn run(&self, input: &Var, sizes: &[usize], state: &[Var], shape: &[usize]) -> (Var, Vec<Var>) {
+    fn check_states(&self, states: &[&Var], b: Option<usize>, input: &[usize]) {
+        for (given, size) in states.iter().zip(self.state_sizes()) {
+            let rule: Vec<usize> = [self.weights.len()].into_iter().chain(b).chain([size]).collect();
+            assert!(
+                given.shape() == rule[..],
+                "{}: a state does not fit\n  state {}   rule {rule:?}   input {input:?}",
+                S::NAME,
+                given.shape()
+            );
+        }
+    }
+
+    /// All layers over all steps.
+    fn run(&self, input: &Var, sizes: &[usize], state: &[Var]) -> (Var, Vec<Var>) {
         let (directions, b) = (self.directions(), sizes[0]);
         let count = self.weights.len();
         let states: Vec<Vec<Var>> = if state.is_empty() {
@@ -168,15 +184,6 @@ impl<S: Step> Stack<S> {
             let start: Vec<Var> = self.state_sizes().into_iter().map(zeros).collect();
             vec![start; count]
         } else {
-            for (given, size) in state.iter().zip(self.state_sizes()) {
-                let rule = [count, b, size];
-                assert!(
-                    given.shape() == rule,
-                    "{}: a state does not fit\n  state {}   rule {rule:?}   input {shape:?}",
-                    S::NAME,
-                    given.shape()
-                );
-            }
             let all: Vec<Vec<Var>> = state.iter().map(|state| state.unbind(0)).collect();
             (0..count).map(|i| all.iter().map(|states| states[i].clone()).collect()).collect()
         };
