@@ -45,11 +45,6 @@ impl Inputs {
         self.dtype
     }
 
-    /// How many inputs there are.
-    pub fn count(&self) -> usize {
-        self.leaves.len() + self.constants.len()
-    }
-
     /// The input at this position as a value without a gradient.
     pub fn constant(&self, position: usize) -> Var {
         Var::new(self.tensor(position).clone())

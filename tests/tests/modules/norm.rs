@@ -8,7 +8,7 @@ use crate::harness::*;
 /// Training on all inputs but the last, on the second without gradients; evaluation of the last.
 fn steps<M: Forward>(layer: M) -> Case {
     module(layer, |m, x| {
-        let last = x.count() - 1;
+        let last = x.len() - 1;
         let mut outputs = Vec::new();
         for i in 0..last {
             outputs.push(if i == 1 { no_grad(|| m.forward(x.var(i))) } else { m.forward(x.var(i)) });
