@@ -2,9 +2,11 @@
 
 mod combine;
 mod cosine;
-mod cycle;
+mod cyclic;
 mod entries;
 mod function;
+mod groups;
+mod one_cycle;
 mod plateau;
 mod ramp;
 mod steps;
@@ -13,9 +15,10 @@ pub use combine::{ChainedScheduler, SequentialLR};
 pub use cosine::{
     CosineAnnealing, CosineAnnealingLR, CosineAnnealingWarmRestarts, WarmRestarts, WarmupCosine, WarmupThenCosine,
 };
-pub use cycle::{Anneal, Cyclic, CyclicLR, CyclicLROptions, CyclicScale, OneCycle, OneCycleLR, OneCycleLROptions};
+pub use cyclic::{Cyclic, CyclicLR, CyclicLROptions, CyclicScale};
 pub use entries::Entry;
 pub use function::{Lambda, LambdaLR, Multiplicative, MultiplicativeLR};
+pub use one_cycle::{Anneal, OneCycle, OneCycleLR, OneCycleLROptions};
 pub use plateau::{Goal, ReduceLROnPlateau, ReduceLROnPlateauOptions, Threshold};
 pub use ramp::{Constant, ConstantLR, LinearLR, Polynomial, PolynomialLR, Ramp};
 pub use steps::{Exponential, ExponentialLR, MultiStep, MultiStepLR, Step, StepLR};

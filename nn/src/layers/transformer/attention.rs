@@ -84,8 +84,8 @@ impl AttentionMasks {
 ///
 /// # Differs
 /// The weights are returned on request only (`need_weights` is false here). `is_causal` is no hint: it masks by itself.
-/// Keys that `add_bias_kv` and `add_zero_attn` add are never masked. A query that may look at nothing has zeros for its heads; in PyTorch
-/// that is so only where the weights are not asked for, otherwise it is NaN.
+/// Keys that `add_bias_kv` and `add_zero_attn` add are never masked. A query that may look at nothing has zeros for its
+/// heads; in PyTorch that is so only where the weights are not asked for, otherwise it is NaN.
 ///
 /// # Source
 /// Vaswani et al., "Attention Is All You Need", 2017, section 3.2.
