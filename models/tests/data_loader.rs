@@ -181,6 +181,27 @@ fn a_loop_that_was_left_is_over() {
     assert_eq!(loader.epoch(7).number(), 7);
 }
 
+#[test]
+fn loops_at_the_same_time_are_epochs_of_their_own() {
+    for num_workers in [0, 2] {
+        let options =
+            DataLoaderOptions { batch_size: 3, shuffle: true, num_workers, seed: Some(4), ..Default::default() };
+        let loader = DataLoader::with(Noisy { len: 10 }, options.clone());
+        let mut outer: Vec<Batch> = Vec::new();
+        let mut inner: Vec<Vec<Batch>> = Vec::new();
+        for batch in &loader {
+            outer.push(batch);
+            inner.push(loader.iter().collect());
+        }
+        let alone = DataLoader::with(Noisy { len: 10 }, options);
+        let epoch = |n| alone.epoch(n).collect::<Vec<Batch>>();
+        assert!(same(&outer, &epoch(0)) && inner.len() == 4);
+        // Each inner loop is the one after the epoch that gave a batch last: after the outer loop's last one that is over.
+        assert!(inner.iter().all(|batches| same(batches, &epoch(1))));
+        assert_eq!(loader.position(), (2, 0));
+    }
+}
+
 /// Counts how many samples were asked for.
 struct Counting(Arc<AtomicUsize>);
 
@@ -223,6 +244,13 @@ fn prefetching_is_bounded_and_ends_with_the_iterator() {
     // Only the loader holds the data set now.
     drop(loader);
     assert_eq!(Arc::strong_count(&count), 1);
+}
+
+#[test]
+fn stock_is_no_larger_than_the_epoch() {
+    let options = DataLoaderOptions { num_workers: 2, prefetch_factor: usize::MAX, ..Default::default() };
+    let loader = DataLoader::with(VecDataset::new(vec![1i64, 2, 3]), options);
+    assert_eq!(loader.iter().map(|batch| batch.item::<i64>()).collect::<Vec<_>>(), [1, 2, 3]);
 }
 
 #[test]

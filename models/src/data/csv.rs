@@ -256,12 +256,22 @@ fn parse(bytes: Vec<u8>, options: CsvOptions) -> Result<Table> {
 /// The line in which a record begins whose reading began at `position`: empty lines and comments may come first.
 fn line(text: &str, position: &::csv::Position, comment: Option<u8>) -> u64 {
     let (mut line, mut rest) = (position.line(), &text.as_bytes()[position.byte() as usize..]);
-    while let [first, ..] = rest
-        && (matches!(first, b'\r' | b'\n') || Some(*first) == comment)
-        && let Some(end) = rest.iter().position(|&byte| byte == b'\n')
-    {
-        line += 1;
-        rest = &rest[end + 1..];
+    while let [first, after @ ..] = rest {
+        rest = match first {
+            // Alone it ends a line, too, but lines are counted by their `\n`.
+            b'\r' => after,
+            b'\n' => {
+                line += 1;
+                after
+            }
+            _ if Some(*first) == comment
+                && let Some(end) = after.iter().position(|&byte| byte == b'\n') =>
+            {
+                line += 1;
+                &after[end + 1..]
+            }
+            _ => break,
+        }
     }
     line
 }
@@ -318,6 +328,8 @@ mod tests {
         refused(table.classes("x"), "no column");
         refused(Table::from_bytes(b"a,b\n1,2\n3\n", CsvOptions::default()), "line 3: 1 cells, the lines before have 2");
         refused(Table::from_bytes(b"a\n\xff\n", CsvOptions::default()), "line 2: the text is not UTF-8");
+        // A lone \r ends a line as well, though it is not counted as one.
+        refused(self::table("a\n1\r\n\rx\n").column(0, DType::I64), "line 3, column 1 (a): \"x\" is no i64");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.csv");
         std::fs::write(&path, "a\n1\nx\n").unwrap();

@@ -116,8 +116,9 @@ impl<B: Send + 'static> Workers<B> {
     fn start(make: &Make<B>, todo: std::ops::Range<usize>, n: usize, prefetch_factor: usize) -> Workers<B> {
         let mut workers = Workers { channels: VecDeque::new(), threads: Vec::new(), stop: Arc::default() };
         for i in 0..n {
-            // One more batch than lie in the channel is in the thread's hands.
-            let (sender, receiver) = sync_channel(prefetch_factor - 1);
+            // One more batch than lie in the channel is in the thread's hands. The channel has its memory from the start,
+            // so it is no longer than there are batches.
+            let (sender, receiver) = sync_channel(prefetch_factor.min(todo.len()) - 1);
             let (make, stop) = (make.clone(), workers.stop.clone());
             let mut mine = todo.clone().skip(i).step_by(n);
             let work = move || {

@@ -197,7 +197,8 @@ impl<D: Dataset + 'static, B: Send + 'static> DataLoader<D, B> {
 
     /// The epoch and the number of the batch in it that would be next.
     ///
-    /// Loops that run at the same time share this place: it is that of the one which gave a batch last.
+    /// Loops that run at the same time share this place: it is that of the one which gave a batch last. What the next loop
+    /// is follows from it, so that two loops may be the same epoch; [`epoch`](DataLoader::epoch) says which is meant.
     pub fn position(&self) -> (u64, usize) {
         let place = self.place();
         (place.epoch, place.batch)

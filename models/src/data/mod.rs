@@ -30,7 +30,8 @@
 //! | [`idx`], [`npy`], [`npz`], [`csv`], [`text`] | files: MNIST's format, NumPy's, tables, texts |
 //!
 //! Files are read whole; what a header claims is compared with the length of the file before it is believed, and gzipped
-//! files are recognised by their content.
+//! files are recognised by their content. A compressed file may unpack to 256 MiB, or to 100 times its size where that is
+//! more; one that goes on is refused.
 
 mod bytes;
 mod collate;

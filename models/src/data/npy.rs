@@ -36,7 +36,8 @@ pub fn load(path: impl AsRef<Path>) -> Result<Tensor> {
 ///
 /// # Errors
 /// When they are no NPY file or of a later version, are more or fewer than the header claims, or the elements have no dtype
-/// here: complex numbers, texts, records, and pickled objects, which are never run.
+/// here: complex numbers, texts, records, and pickled objects, which are never run. An array in Fortran order may have 64
+/// dimensions, as many as NumPy's arrays.
 ///
 /// # Differs
 /// NumPy does not mind bytes after the array.
@@ -108,6 +109,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Tensor> {
     let Header { descr, fortran_order, shape } = Header::parse(header)?;
     if !fortran_order {
         return elements(&descr, &shape, data);
+    }
+    // A transposition takes time in the square of the dimensions, of which a hostile header claims millions.
+    if shape.len() > 64 {
+        return Err(Error::invalid(format!("{} dimensions in Fortran order, NumPy has at most 64", shape.len())));
     }
     let reversed: Vec<usize> = shape.iter().rev().copied().collect();
     let order: Vec<isize> = (0..shape.len() as isize).rev().collect();
@@ -355,6 +360,20 @@ mod tests {
         ] {
             let message = from_bytes(&bytes).unwrap_err().to_string();
             assert!(message.contains(says), "{message} should say {says}");
+        }
+    }
+
+    #[test]
+    fn arrays_in_fortran_order_have_no_more_dimensions_than_those_of_numpy() {
+        let of = |n: usize, order: &str| {
+            let shape = "1,".repeat(n);
+            file(2, &format!("{{'descr': '|u1', 'fortran_order': {order}, 'shape': ({shape})}}"), &[7])
+        };
+        assert_eq!(from_bytes(&of(64, "True")).unwrap().ndim(), 64);
+        assert_eq!(from_bytes(&of(65, "False")).unwrap().ndim(), 65);
+        for n in [65, 1_000_000] {
+            let message = from_bytes(&of(n, "True")).unwrap_err().to_string();
+            assert!(message.contains(&format!("{n} dimensions in Fortran order, NumPy has at most 64")), "{message}");
         }
     }
 

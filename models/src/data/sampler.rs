@@ -129,13 +129,15 @@ impl WeightedRandomSampler {
     /// `num_samples` indices per epoch, of `0..weights.len()`, with weights that need not add up to 1.
     ///
     /// # Panics
-    /// When a weight is negative or not finite, or fewer weights are positive than are needed: one, or without
-    /// replacement `num_samples`.
+    /// When a weight is negative or not finite, or so is their sum, or fewer weights are positive than are needed: one, or
+    /// without replacement `num_samples`.
     #[track_caller]
     pub fn new(weights: &[f64], num_samples: usize, replacement: bool) -> WeightedRandomSampler {
         if let Some((i, w)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite() || **w < 0.0) {
             panic!("WeightedRandomSampler: weight {i} is {w}\n  rule finite and >= 0");
         }
+        let sum: f64 = weights.iter().sum();
+        assert!(sum.is_finite(), "WeightedRandomSampler: the weights add up to {sum}\n  rule a finite sum");
         let positive = weights.iter().filter(|&&w| w > 0.0).count();
         let needed = if replacement { num_samples.min(1) } else { num_samples };
         assert!(
@@ -313,6 +315,12 @@ mod tests {
     #[should_panic(expected = "WeightedRandomSampler: weight 1 is -0.5")]
     fn weights_are_not_negative() {
         WeightedRandomSampler::new(&[1.0, -0.5], 1, true);
+    }
+
+    #[test]
+    #[should_panic(expected = "WeightedRandomSampler: the weights add up to inf\n  rule a finite sum")]
+    fn weights_have_a_sum() {
+        WeightedRandomSampler::new(&[1e308, 1e308], 1, true);
     }
 
     #[test]

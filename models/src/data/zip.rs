@@ -67,7 +67,8 @@ pub(super) fn read(archive: &[u8], each: impl FnMut(&str, &[u8]) -> Result<()>) 
     read_within(archive, limit(archive.len()), each)
 }
 
-/// [`read`], when the entries unpack to at most `left` bytes all together: many may share their compressed bytes.
+/// [`read`], when the entries have at most `left` bytes all together, each counted packed or unpacked, whichever is more:
+/// many may share their compressed bytes, and many compressed bytes may unpack to none.
 fn read_within(archive: &[u8], mut left: usize, mut each: impl FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
     let (entries, start) = directory(archive)?;
     let rest = usize::try_from(start).ok().and_then(|at| archive.get(at..));
@@ -77,7 +78,7 @@ fn read_within(archive: &[u8], mut left: usize, mut each: impl FnMut(&str, &[u8]
         let entry = Entry::parse(&mut record)?;
         rest = record.0;
         let contents = entry.contents(archive, left)?;
-        left -= contents.len();
+        left -= contents.len().max(entry.compressed as usize);
         each(&entry.name, &contents)?;
     }
     Ok(())
@@ -152,7 +153,7 @@ impl Entry {
         Ok(entry)
     }
 
-    /// The unpacked contents, if they are at most `limit` bytes.
+    /// The unpacked contents, if they and the packed ones are at most `limit` bytes.
     fn contents<'a>(&self, archive: &'a [u8], limit: usize) -> Result<Cow<'a, [u8]>> {
         let name = &self.name;
         if self.flags & 1 != 0 {
@@ -163,9 +164,10 @@ impl Entry {
         let [name_length, extra] = [local.u16()?, local.u16()?];
         local.take(usize::from(name_length) + usize::from(extra))?;
         let packed = local.take(usize::try_from(self.compressed).unwrap_or(usize::MAX))?;
-        let size = usize::try_from(self.size).ok().filter(|&size| size <= limit);
+        let size = usize::try_from(self.size).ok().filter(|&size| size.max(packed.len()) <= limit);
         let size = size.ok_or_else(|| {
-            Error::invalid(format!("{name}: the entry claims {} bytes, {limit} are plausible", self.size))
+            let claimed = self.size.max(self.compressed);
+            Error::invalid(format!("{name}: the entry claims {claimed} bytes, {limit} are plausible"))
         })?;
         let contents = match self.method {
             STORED => Cow::Borrowed(packed),
@@ -368,5 +370,28 @@ mod tests {
         });
         assert!(stopped.unwrap_err().to_string().contains("the entry claims 1048576 bytes, 0 are plausible"));
         assert_eq!(total, 10 << 20);
+    }
+
+    #[test]
+    fn compressed_bytes_that_unpack_to_nothing_are_counted() {
+        // Before the last block of the only entry, 100 KiB of empty ones, which are read for each record that shares them.
+        let mut writer = Writer::new(true);
+        writer.add("a", b"x").unwrap();
+        let (packed, empty) = (writer.archive.split_off(31), [0, 0, 0, 0xff, 0xff].repeat(20_000));
+        writer.archive.extend_from_slice(&empty);
+        writer.archive.extend_from_slice(&packed);
+        let size = (empty.len() + packed.len()) as u32;
+        writer.directory[20..24].copy_from_slice(&size.to_le_bytes());
+        let record = writer.directory.clone();
+        (1..50).for_each(|_| writer.directory.extend(&record));
+        writer.entries = 50;
+        let (mut entries, bomb) = (0, writer.finish().unwrap());
+        let stopped = read_within(&bomb, 10 * size as usize, |_, bytes| {
+            assert_eq!(bytes, b"x");
+            entries += 1;
+            Ok(())
+        });
+        assert!(stopped.unwrap_err().to_string().contains("bytes, 0 are plausible"));
+        assert_eq!(entries, 10);
     }
 }
