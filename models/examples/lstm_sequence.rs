@@ -33,7 +33,7 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Times that every training sequence is seen
-    #[arg(long, value_name = "N", default_value_t = 6)]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..))]
     epochs: u64,
     /// Decides the sequences, the initial weights and the order
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -172,10 +172,12 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     loaded.load_state_dict(&load_file(&path)?)?;
     let tested = evaluate(&loaded, &test);
     println!("test {tested}");
-    if tested.accuracy() < options.accuracy {
-        return Err(format!("the accuracy is {:.4}, {} was to be reached", tested.accuracy(), options.accuracy).into());
+    match tested.accuracy() >= options.accuracy {
+        true => Ok(()),
+        false => {
+            Err(format!("the accuracy is {:.4}, {} was to be reached", tested.accuracy(), options.accuracy).into())
+        }
     }
-    Ok(())
 }
 
 fn main() -> ExitCode {

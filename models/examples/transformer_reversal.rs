@@ -35,9 +35,9 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Times that every training sequence is seen
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..))]
     epochs: u64,
-    /// Decides the sequences, the initial weights, the order and the dropout
+    /// Decides the sequences, the initial weights and the order
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// The share of new sequences that must be reversed without a mistake
@@ -205,10 +205,12 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     println!("test loss {loss:.4}  reversed {:.2}%", 100.0 * right);
     let example = Tensor::from([[3i64, 4, 5, 6, 7]]);
     println!("{:?} -> {:?}", example.to_vec::<i64>(), no_grad(|| loaded.write(&example, 6)).to_vec::<i64>());
-    if right < options.accuracy {
-        return Err(format!("{right:.4} of the sequences are reversed, {} was to be reached", options.accuracy).into());
+    match right >= options.accuracy {
+        true => Ok(()),
+        false => {
+            Err(format!("{right:.4} of the sequences are reversed, {} was to be reached", options.accuracy).into())
+        }
     }
-    Ok(())
 }
 
 fn main() -> ExitCode {

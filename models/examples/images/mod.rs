@@ -20,8 +20,11 @@ const FILES: [&str; 4] =
 
 /// Train a network on images in IDX files, the format of MNIST
 #[derive(Debug, Parser)]
-#[command(after_help = "Example:\n  cargo run --release -p models --example conv_images -- --data mnist --epochs 3 \
-                        --out mnist.safetensors")]
+#[command(after_help = concat!(
+    "Example:\n  cargo run --release -p models --example ",
+    env!("CARGO_CRATE_NAME"),
+    " -- --data mnist --epochs 3 --out mnist.safetensors"
+))]
 pub struct Options {
     /// A directory with train-images-idx3-ubyte and so on, gzipped or not [default: digits are drawn]
     #[arg(long, value_name = "DIR")]
@@ -30,7 +33,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Times that every training image is seen
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..))]
     epochs: u64,
     /// Images per step
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
