@@ -92,22 +92,23 @@ impl Images {
         };
         let [images, labels, test_images, test_labels] = FILES.map(read);
         let (images, labels, test_images, test_labels) = (images?, labels?, test_images?, test_labels?);
+        let wrong = |what: String| format!("{}: {what}", dir.display());
         for (images, labels) in [(&images, &labels), (&test_images, &test_labels)] {
             let bytes = images.dtype() == DType::U8 && labels.dtype() == DType::U8;
-            if !bytes || images.ndim() != 3 || images.dims()[1..].contains(&0) || labels.dims() != &images.dims()[..1] {
+            if !bytes || images.ndim() != 3 || labels.dims() != &images.dims()[..1] {
                 let found =
                     format!("{} {:?} and {} {:?}", images.dtype(), images.dims(), labels.dtype(), labels.dims());
-                return Err(
-                    format!("{}: images and labels are {found}, not u8 [n, h, w] and u8 [n]", dir.display()).into()
-                );
+                return Err(wrong(format!("images and labels are {found}, not u8 [n, h, w] and u8 [n]")).into());
             }
-            if images.dim(0) < 10 || images.dims()[1..] != test_images.dims()[1..] {
-                return Err(format!("{}: too few images, or images of different sizes", dir.display()).into());
+            let (n, size) = (images.dim(0), &images.dims()[1..]);
+            if n < 10 || size.iter().any(|&side| side < 4) || test_images.dims().get(1..) != Some(size) {
+                let rule = "at least 10 of at least 4 x 4 pixels, the test images as large as the others";
+                return Err(wrong(format!("the images are {:?}, not {rule}", images.dims())).into());
             }
         }
         let (height, width, classes) = (images.dim(1), images.dim(2), labels.max().item::<i64>() as usize + 1);
         if test_labels.max().item::<i64>() as usize >= classes {
-            return Err(format!("{}: a class of the test images is missing in training", dir.display()).into());
+            return Err(wrong("a class of the test images is missing in training".to_string()).into());
         }
         let pairs = |images, labels: Tensor| TensorDataset::new((images, labels.to_dtype(DType::I64)));
         let (train, test) = (pairs(images, labels), pairs(test_images, test_labels));
