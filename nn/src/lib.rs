@@ -6,6 +6,10 @@
 //!
 //! Each layer is made by `Layer::new(sizes..)` with PyTorch's defaults, or by
 //! `Layer::with(sizes.., LayerOptions { .., ..Default::default() })`.
+//!
+//! # Differs
+//! Some options of PyTorch's layers, losses and functions exist nowhere here: `inplace`, since no operation changes its
+//! input; `device`, since there is one; and `size_average` and `reduce` of the losses, which PyTorch gave up for `reduction`.
 
 // The derive macro writes paths that start with `::nn`, here too.
 extern crate self as nn;

@@ -49,7 +49,7 @@ fn containers_print_like_pytorchs() {
       (0): Parameter containing: [f32 of size 2x3]
       (1): Parameter containing: [f32 of size 4]
   )
-  (biases): ParameterDict()
+  (biases): ParameterDict(  (b): Parameter containing: [f32 of size 5])
 )"
     );
 }

@@ -190,6 +190,25 @@ fn a_load_reports_everything_at_once_and_changes_nothing() {
 }
 
 #[test]
+fn any_number_of_wrong_names_is_reported_soon() {
+    let model: Vec<Linear> = (0..200).map(|_| Linear::new(1, 1)).collect();
+    // Names of the model's own length, so that each pair would have to be compared.
+    let name = |i: usize| format!("{i:0>8}.x{}", "yx".repeat(40));
+    let value = Tensor::ones([1], DType::F32);
+    let mut dict: StateDict = [("0.weigth".to_owned(), value.clone())].into_iter().collect();
+    dict.extend((0..20_000).map(|i| (name(i), value.clone())));
+    let wide: ModuleDict<Parameter> = (0..2000).map(|i| (name(i) + "z", Parameter::new(value.clone()))).collect();
+
+    let error = model.load_state_dict(&dict).unwrap_err();
+    assert_eq!((error.missing.len(), error.unexpected.len()), (400, 20_001));
+    assert_eq!(error.missing[0], ("0.weight".to_owned(), Some("0.weigth".to_owned())));
+    let error = wide.load_state_dict(&dict).unwrap_err();
+    assert_eq!((error.missing.len(), error.unexpected.len()), (2000, 20_001));
+    assert_eq!(error.missing[0], (name(0) + "z", Some(name(0))));
+    assert_eq!(error.unexpected.last().unwrap().1, None);
+}
+
+#[test]
 fn loading_converts_to_the_dtype_of_the_module() {
     let (from, into) = (Linear::new(2, 3), Linear::new(2, 3));
     from.to_dtype(DType::F64);

@@ -3,6 +3,11 @@
 //!
 //! Options that PyTorch takes one by one are structs here.
 //!
+//! # Differs
+//! `mse_loss`, `l1_loss` and `huber_loss` take no `weight`: it is a factor of the losses with [`Reduction::None`](crate::Reduction).
+//! The softmax functions take no `dtype`: `to_dtype` before them does the same. `interpolate` has no `antialias`.
+//! There is no `multi_head_attention_forward`: it is the forward pass of [`MultiheadAttention`](crate::MultiheadAttention).
+//!
 //! ```
 //! use nn::functional as F;
 //! use nn::prelude::*;

@@ -64,7 +64,7 @@ impl<T: Field + 'static> Module for Vec<T> {
     }
 
     fn extra_repr(&self) -> String {
-        list_repr(self)
+        parameters_repr(self)
     }
 }
 
@@ -79,7 +79,7 @@ impl<T: Field + 'static, const N: usize> Module for [T; N] {
     }
 
     fn extra_repr(&self) -> String {
-        list_repr(self)
+        parameters_repr(self)
     }
 }
 
@@ -98,6 +98,10 @@ impl<T: Field + 'static> Module for IndexMap<String, T> {
             item.visit_field(name, each);
         }
     }
+
+    fn extra_repr(&self) -> String {
+        parameters_repr(self)
+    }
 }
 
 fn visit_items<'a, T: Field>(items: &'a [T], each: &mut dyn FnMut(&str, Member<'a>)) {
@@ -106,10 +110,10 @@ fn visit_items<'a, T: Field>(items: &'a [T], each: &mut dyn FnMut(&str, Member<'
     }
 }
 
-/// One line for each parameter of a list, as PyTorch prints them.
-fn list_repr<T: Field>(items: &[T]) -> String {
+/// One line for each parameter of a list or dictionary, as PyTorch prints them.
+fn parameters_repr(container: &dyn Module) -> String {
     let mut lines = Vec::new();
-    visit_items(items, &mut |name, member| {
+    container.visit(&mut |name, member| {
         if let Member::Parameter(parameter) = member {
             let sizes: Vec<String> = parameter.shape().iter().map(usize::to_string).collect();
             let dtype = parameter.dtype();

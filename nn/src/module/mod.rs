@@ -352,6 +352,9 @@ pub trait Module: AsModule {
     ///
     /// # Panics
     /// When `dtype` is not a floating one.
+    ///
+    /// # Differs
+    /// PyTorch's `to(dtype)` converts the gradients too.
     fn to_dtype(&self, dtype: DType) {
         assert!(dtype.is_floating_point(), "to_dtype: the parameters of a module are floating\n  dtype {dtype}");
         let convert = |value: Tensor| if value.dtype().is_floating_point() { value.to_dtype(dtype) } else { value };

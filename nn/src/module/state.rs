@@ -36,9 +36,10 @@ pub struct LoadReport {
 /// Everything that does not fit between a state dict and a module; the module is as it was before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadError {
-    /// Names of the module that the state dict lacks, each with the closest name among the unexpected ones.
+    /// Names of the module that the state dict lacks, each with the closest name among the unexpected ones, if one is near
+    /// and is found within a limited time.
     pub missing: Vec<(String, Option<String>)>,
-    /// Names of the state dict that the module lacks, each with the closest name among the missing ones.
+    /// Names of the state dict that the module lacks, each with the closest name among the missing ones, likewise.
     pub unexpected: Vec<(String, Option<String>)>,
     /// Name, shape in the state dict, shape in the module.
     pub mis_shaped: Vec<(String, Vec<usize>, Vec<usize>)>,
@@ -153,8 +154,9 @@ pub(crate) fn load_where(
     let missing: Vec<String> = missing.into_iter().map(|(name, _)| name.clone()).collect();
     let unexpected: Vec<String> = dict.keys().filter(|name| !slots.contains_key(*name)).cloned().collect();
     if options.strict {
-        error.missing = missing.iter().map(|name| (name.clone(), closest(name, &unexpected))).collect();
-        error.unexpected = unexpected.iter().map(|name| (name.clone(), closest(name, &missing))).collect();
+        let mut steps = SEARCH_STEPS;
+        error.missing = with_closest(&missing, &unexpected, &mut steps);
+        error.unexpected = with_closest(&unexpected, &missing, &mut steps);
     }
     if error != LoadError::default() {
         return Err(error);
@@ -165,25 +167,57 @@ pub(crate) fn load_where(
     Ok(LoadReport { missing_keys: missing, unexpected_keys: unexpected })
 }
 
-/// The candidate with the smallest edit distance, unless even that one shares less than half of the name.
-fn closest(name: &str, candidates: &[String]) -> Option<String> {
-    let near = candidates.iter().map(|candidate| (edit_distance(name, candidate), candidate));
-    let (distance, candidate) = near.min_by_key(|(distance, _)| *distance)?;
-    (2 * distance <= name.len().max(candidate.len())).then(|| candidate.clone())
+/// How many steps the search for close names may take in one load. A file may hold any number of names of any length; those
+/// that the search does not reach are reported without a suggestion.
+const SEARCH_STEPS: usize = 20_000_000;
+
+/// Each name with the candidate at the smallest edit distance, unless even that one shares less than half of the name.
+fn with_closest(names: &[String], candidates: &[String], steps: &mut usize) -> Vec<(String, Option<String>)> {
+    let spelled: Vec<Vec<char>> = candidates.iter().map(|candidate| candidate.chars().collect()).collect();
+    let mut closest = |name: &String| {
+        let name: Vec<char> = name.chars().collect();
+        let mut best: Option<(usize, usize)> = None;
+        for (i, candidate) in spelled.iter().enumerate() {
+            let half = name.len().max(candidate.len()) / 2;
+            // Only what is nearer than the best so far is of use, and no distance is below the difference of the lengths.
+            let limit = best.map_or(half, |(distance, _)| half.min(distance.saturating_sub(1)));
+            *steps = steps.checked_sub(1)?;
+            if name.len().abs_diff(candidate.len()) > limit {
+                continue;
+            }
+            let distance = edit_distance(&name, candidate, steps)?;
+            if distance <= limit {
+                best = Some((distance, i));
+            }
+        }
+        best.map(|(_, i)| candidates[i].clone())
+    };
+    names.iter().map(|name| (name.clone(), closest(name))).collect()
 }
 
-/// Insertions, deletions and replacements of single characters that turn `a` into `b`.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
+/// Insertions, deletions and replacements of single characters that turn `a` into `b`; nothing when that takes more steps
+/// than there are left.
+fn edit_distance(a: &[char], b: &[char], steps: &mut usize) -> Option<usize> {
+    // Names of one model share much at both ends, which costs no edits.
+    let common = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[common..], &b[common..]);
+    let ending = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[..a.len() - ending], &b[..b.len() - ending]);
+    let wanted = a.len().saturating_mul(b.len()).saturating_add(common + ending);
+    if wanted > *steps {
+        *steps = 0;
+        return None;
+    }
+    *steps -= wanted;
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
+    for (i, x) in a.iter().enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
+        for (j, y) in b.iter().enumerate() {
             let replaced = diagonal + usize::from(x != y);
             diagonal = row[j + 1];
             row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
         }
     }
-    row[b.len()]
+    Some(row[b.len()])
 }

@@ -8,6 +8,8 @@ def cases(c):
     ids = torch.tensor([[1, 4, 4], [0, 2, 1]])
     table = lambda m, ids: (m(ids), m.weight.detach().clone())
     c.add("embedding", nn.Embedding(5, 3), ids)
+    c.add("embedding_one_index", nn.Embedding(5, 3), torch.tensor(2))
+    c.add("embedding_no_indices", nn.Embedding(5, 3), torch.zeros(2, 0, dtype=torch.long))
     c.add("embedding_padding", nn.Embedding(5, 3, padding_idx=1), ids)
     c.add("embedding_padding_from_the_end", nn.Embedding(5, 3, padding_idx=-1), ids)
     c.add("embedding_max_norm", nn.Embedding(5, 3, max_norm=0.75), ids, call=table)

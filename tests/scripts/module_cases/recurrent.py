@@ -37,6 +37,7 @@ def cases(c):
         c.add(f"{name}_no_bias", make(3, 5, bias=False), c.randn(*x))
         c.add(f"{name}_batch_first", make(3, 5, batch_first=True), c.randn(*batch_first))
         c.add(f"{name}_unbatched", make(3, 5), c.randn(*unbatched))
+        c.add(f"{name}_unbatched_batch_first", make(3, 5, batch_first=True, bidirectional=True), c.randn(*unbatched))
         c.add(f"{name}_unbatched_state", make(3, 5, num_layers=2), c.randn(*unbatched), *states(2, 5), call=call)
         c.add(f"{name}_layers", make(3, 5, num_layers=3), c.randn(*x))
         c.add(f"{name}_bidirectional", make(3, 5, bidirectional=True), c.randn(*x))

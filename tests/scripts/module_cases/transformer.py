@@ -30,12 +30,15 @@ def cases(c):
     mha("float_mask", x(), added, call=to_itself(attn_mask=0))
     mha("mask_per_head", x(), per_head, call=to_itself(attn_mask=0))
     mha("both_masks", x(), causal, padding, call=to_itself(attn_mask=0, key_padding_mask=0))
+    mha("float_and_bool_masks", x(), added, padding, call=to_itself(attn_mask=0, key_padding_mask=0))
     mha("no_bias", x(), call=to_itself(), bias=False)
     mha("cross", x(), c.randn(2, 3, 6), c.randn(2, 3, 6), call=lambda m, q, k, v: m(q, k, v, need_weights=False)[0])
     mha("keys_are_values", x(), c.randn(2, 3, 6), call=lambda m, q, k: m(q, k, k, need_weights=False)[0])
     mha("kdim_vdim", x(), c.randn(2, 3, 5), c.randn(2, 3, 7), kdim=5, vdim=7,
         call=lambda m, q, k, v: m(q, k, v, need_weights=False)[0])
     mha("kdim_vdim_no_bias", x(), c.randn(2, 3, 5), c.randn(2, 3, 7), kdim=5, vdim=7, bias=False, call=lambda m, q, k, v: m(q, k, v))
+    mha("kdim_vdim_padding", x(), c.randn(2, 3, 5), c.randn(2, 3, 7), torch.tensor([[False] * 3, [False, True, True]]), kdim=5,
+        vdim=7, add_bias_kv=True, call=lambda m, q, k, v, p: m(q, k, v, key_padding_mask=p, average_attn_weights=False))
     mha("time_first", c.randn(4, 2, 6), heads=3, batch_first=False, call=to_itself())
     mha("unbatched", c.randn(4, 6), call=lambda m, x: m(x, x, x))
     mha("unbatched_masks", c.randn(4, 6), added, padding[0], batch_first=False,

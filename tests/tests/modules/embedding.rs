@@ -52,6 +52,8 @@ fn max_norm() -> EmbeddingBagOptions {
 
 cases! { "embedding":
     "embedding" => table(EmbeddingOptions::default()),
+    "embedding_one_index" => table(EmbeddingOptions::default()),
+    "embedding_no_indices" => table(EmbeddingOptions::default()),
     "embedding_padding" => table(EmbeddingOptions { padding_idx: Some(1), ..Default::default() }),
     "embedding_padding_from_the_end" => table(EmbeddingOptions { padding_idx: Some(-1), ..Default::default() }),
     "embedding_max_norm" => shortened_table(EmbeddingOptions { max_norm: Some(0.75), ..Default::default() }),

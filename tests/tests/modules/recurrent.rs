@@ -94,6 +94,9 @@ cases! { "recurrent":
     "rnn_no_bias" => padded(rnn(5, RNNOptions { bias: false, ..Default::default() })),
     "rnn_batch_first" => padded(rnn(5, RNNOptions { batch_first: true, ..Default::default() })),
     "rnn_unbatched" => padded(RNN::new(3, 5)),
+    "rnn_unbatched_batch_first" => {
+        padded(rnn(5, RNNOptions { batch_first: true, bidirectional: true, ..Default::default() }))
+    },
     "rnn_unbatched_state" => padded(rnn(5, RNNOptions { num_layers: 2, ..Default::default() })),
     "rnn_layers" => padded(rnn(5, RNNOptions { num_layers: 3, ..Default::default() })),
     "rnn_bidirectional" => padded(rnn(5, RNNOptions { bidirectional: true, ..Default::default() })),
@@ -115,6 +118,9 @@ cases! { "recurrent":
     "lstm_no_bias" => padded(lstm(5, LSTMOptions { bias: false, ..Default::default() })),
     "lstm_batch_first" => padded(lstm(5, LSTMOptions { batch_first: true, ..Default::default() })),
     "lstm_unbatched" => padded(LSTM::new(3, 5)),
+    "lstm_unbatched_batch_first" => {
+        padded(lstm(5, LSTMOptions { batch_first: true, bidirectional: true, ..Default::default() }))
+    },
     "lstm_unbatched_state" => padded(lstm(5, LSTMOptions { num_layers: 2, ..Default::default() })),
     "lstm_layers" => padded(lstm(5, LSTMOptions { num_layers: 3, ..Default::default() })),
     "lstm_bidirectional" => padded(lstm(5, LSTMOptions { bidirectional: true, ..Default::default() })),
@@ -138,6 +144,9 @@ cases! { "recurrent":
     "gru_no_bias" => padded(gru(5, GRUOptions { bias: false, ..Default::default() })),
     "gru_batch_first" => padded(gru(5, GRUOptions { batch_first: true, ..Default::default() })),
     "gru_unbatched" => padded(GRU::new(3, 5)),
+    "gru_unbatched_batch_first" => {
+        padded(gru(5, GRUOptions { batch_first: true, bidirectional: true, ..Default::default() }))
+    },
     "gru_unbatched_state" => padded(gru(5, GRUOptions { num_layers: 2, ..Default::default() })),
     "gru_layers" => padded(gru(5, GRUOptions { num_layers: 3, ..Default::default() })),
     "gru_bidirectional" => padded(gru(5, GRUOptions { bidirectional: true, ..Default::default() })),

@@ -93,6 +93,7 @@ cases! { "transformer":
     "mha_float_mask" => mha(batch_first(), to_itself(|x| attn_mask(x.tensor(1)))),
     "mha_mask_per_head" => mha(batch_first(), to_itself(|x| attn_mask(x.tensor(1)))),
     "mha_both_masks" => mha(batch_first(), to_itself(|x| both(x.tensor(1), x.tensor(2)))),
+    "mha_float_and_bool_masks" => mha(batch_first(), to_itself(|x| both(x.tensor(1), x.tensor(2)))),
     "mha_no_bias" => {
         mha(MultiheadAttentionOptions { bias: false, ..batch_first() }, to_itself(|_| none()))
     },
@@ -105,6 +106,10 @@ cases! { "transformer":
     "mha_kdim_vdim_no_bias" => {
         let options = MultiheadAttentionOptions { kdim: Some(5), vdim: Some(7), bias: false, ..batch_first() };
         mha(options, |m, x| m.forward_with_weights(x.var(0), x.var(1), x.var(2), &none(), true))
+    },
+    "mha_kdim_vdim_padding" => {
+        let options = MultiheadAttentionOptions { kdim: Some(5), vdim: Some(7), add_bias_kv: true, ..batch_first() };
+        mha(options, |m, x| m.forward_with_weights(x.var(0), x.var(1), x.var(2), &padding(x.tensor(3)), false))
     },
     "mha_time_first" => {
         module(MultiheadAttention::new(6, 3), |m, x| m.forward(x.var(0), x.var(0), x.var(0), &none()))

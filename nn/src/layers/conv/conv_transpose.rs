@@ -147,6 +147,9 @@ impl Settings {
 /// In the forward pass, when the channels do not fit, the result would be empty, or `output_padding` is not below stride
 /// or dilation.
 ///
+/// # Differs
+/// There is no `padding_mode`: in PyTorch it must be `zeros`.
+///
 /// ```
 /// use nn::prelude::*;
 ///
@@ -239,6 +242,9 @@ impl Weighted for ConvTranspose1d {
 /// [`ConvTranspose1d`].
 ///
 /// # Panics
+/// As [`ConvTranspose1d`].
+///
+/// # Differs
 /// As [`ConvTranspose1d`].
 ///
 /// ```

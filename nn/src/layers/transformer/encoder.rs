@@ -98,7 +98,7 @@ impl TransformerEncoderLayer {
 ///
 /// # Differs
 /// PyTorch takes one layer and copies it, so that all start with equal weights; here each layer is made by itself, with
-/// weights of its own. There is no `enable_nested_tensor`: padded places have values in evaluation as well.
+/// weights of its own. There are no `enable_nested_tensor` and `mask_check`: padded places have values in evaluation as well.
 ///
 /// ```
 /// use nn::prelude::*;
