@@ -299,5 +299,11 @@ fn what_does_not_fit_is_refused() {
         pad_packed_sequence(&packed, false, 0.0, Some(1)) => "pad_packed_sequence: total_length is 1, below";
         pad_sequence::<Var>(&[], false, 0.0) => "pad_sequence: there is no sequence";
         pad_sequence(&[var(&[2, 3]), var(&[2, 4])], false, 0.0) => "pad_sequence: the sequences differ in more than";
+        pad_sequence(&[var(&[])], false, 0.0) => "pad_sequence: the sequences differ in more than", "rule [length, ..]";
+        pack_sequence(&[var(&[])], true) => "pad_sequence: the sequences differ in more than", "rule [length, ..]";
+        pack_sequence::<Var>(&[], true) => "pad_sequence: there is no sequence";
+        pack_sequence(&[var(&[1, 3]), var(&[2, 3])], true)
+            => "pack_padded_sequence: the lengths do not descend", "lengths [1, 2]";
+        pack_sequence(&[var(&[2, 3]), var(&[0, 3])], true) => "a length is 0, must be at least 1", "lengths [2, 0]";
     }
 }

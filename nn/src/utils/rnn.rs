@@ -219,6 +219,8 @@ pub fn pad_sequence<V: Borrow<Var>>(sequences: &[V], batch_first: bool, padding_
 /// As those.
 #[track_caller]
 pub fn pack_sequence<V: Borrow<Var>>(sequences: &[V], enforce_sorted: bool) -> PackedSequence {
+    // First, for it refuses sequences that have no length.
+    let padded = pad_sequence(sequences, false, 0.0);
     let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.borrow().dim(0)).collect();
-    pack_padded_sequence(&pad_sequence(sequences, false, 0.0), &lengths, false, enforce_sorted)
+    pack_padded_sequence(&padded, &lengths, false, enforce_sorted)
 }
