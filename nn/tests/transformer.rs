@@ -32,6 +32,23 @@ fn decoder(norm_first: bool) -> TransformerDecoder {
     TransformerDecoder::new(|| TransformerDecoderLayer::with(WIDTH, 2, options(norm_first)), 2)
 }
 
+fn whole(norm_first: bool) -> Transformer {
+    let options = TransformerOptions {
+        num_encoder_layers: 1,
+        num_decoder_layers: 1,
+        dim_feedforward: 8,
+        dropout: 0.0,
+        activation: Activation::GELU,
+        // A large eps keeps derivatives small.
+        layer_norm_eps: 0.1,
+        batch_first: true,
+        norm_first,
+        dtype: DType::F64,
+        ..Default::default()
+    };
+    Transformer::with(WIDTH, 2, options)
+}
+
 fn close(a: &Tensor, b: &Tensor) -> bool {
     a.allclose(b, 1e-9, 1e-10)
 }
@@ -73,6 +90,65 @@ proptest! {
             std::slice::from_ref(&memory),
             Default::default(),
         ).unwrap();
+    }
+
+    #[test]
+    fn gradients_of_the_whole((s, t) in (1usize..4, 1usize..4), norm_first: bool, causal: bool, seed: u64) {
+        manual_seed(seed);
+        let transformer = whole(norm_first);
+        let masks = if causal { TransformerMasks::causal() } else { TransformerMasks::default() };
+        let inputs = [s, t].map(|steps| randn(&[1, steps, WIDTH]).requires_grad_(true));
+        autograd::gradcheck(|x| transformer.forward(&x[0], &x[1], &masks), &inputs, Default::default()).unwrap();
+    }
+
+    /// The source of a whole transformer may be padded, its target does not look ahead, and each pair is by itself.
+    #[test]
+    fn the_whole_keeps_what_its_parts_promise(
+        norm_first: bool, (s, t) in (1usize..4, 2usize..5), padding in 1usize..3, seed: u64,
+    ) {
+        manual_seed(seed);
+        let transformer = whole(norm_first);
+        let (src, tgt) = (randn(&[2, s, WIDTH]), randn(&[2, t, WIDTH]));
+        let expected = transformer.forward(&src, &tgt, &TransformerMasks::causal()).value();
+
+        let padded = Var::cat(&[src.clone(), randn(&[2, padding, WIDTH])], 1);
+        let blocked = Tensor::cat(&[Tensor::zeros([2, s], DType::Bool), Tensor::ones([2, padding], DType::Bool)], 1);
+        let hidden = AttentionMasks { key_padding_mask: Some(blocked), ..AttentionMasks::none() };
+        let masks = TransformerMasks { src: hidden.clone(), memory: hidden, ..TransformerMasks::causal() };
+        prop_assert!(close(&transformer.forward(&padded, &tgt, &masks).value(), &expected));
+        // Without the masks it would matter.
+        prop_assert!(!close(&transformer.forward(&padded, &tgt, &TransformerMasks::causal()).value(), &expected));
+
+        let other = Var::cat(&[tgt.narrow(1, 0, t - 1), randn(&[2, 1, WIDTH])], 1);
+        let changed = transformer.forward(&src, &other, &TransformerMasks::causal()).value();
+        prop_assert!(changed.narrow(1, 0, t - 1).bit_eq(&expected.narrow(1, 0, t - 1)));
+
+        let both = |x: &Var| {
+            transformer.forward(&x.narrow(1, 0, s), &x.narrow(1, s, t), &TransformerMasks::causal())
+        };
+        check_batch_independence(both, &Var::cat(&[src, tgt], 1)).unwrap();
+    }
+
+    /// Keys that are added stand behind the input's in the weights, are never masked, and do not bring order in.
+    #[test]
+    fn added_keys_are_always_seen(t in 2usize..5, bias_kv: bool, seed: u64) {
+        manual_seed(seed);
+        let options = MultiheadAttentionOptions {
+            add_bias_kv: bias_kv, add_zero_attn: true, batch_first: true, dtype: DType::F64, ..Default::default()
+        };
+        let attention = MultiheadAttention::with(WIDTH, 2, options);
+        let x = randn(&[1, t, WIDTH]);
+        let blocked = Tensor::ones([t, t], DType::Bool);
+        let masks = AttentionMasks { attn_mask: Some(blocked), ..AttentionMasks::none() };
+        let (output, weights) = attention.forward_with_weights(&x, &x, &x, &masks, true);
+        let added = 1 + bias_kv as usize;
+        prop_assert_eq!(weights.shape().to_vec(), [1, t, t + added]);
+        prop_assert_eq!(weights.value().narrow(2, 0, t).abs().max().item::<f64>(), 0.0);
+        prop_assert!(close(&weights.value().sum_dim(-1, false), &Tensor::ones([1, t], DType::F64)));
+        prop_assert!(close(&attention.forward(&x, &x, &x, &masks).value(), &output.value()));
+
+        let run = |x: &Var| attention.forward(x, x, x, &AttentionMasks::none());
+        prop_assert!(close(&run(&swapped(&x, 0, t - 1)).value(), &swapped(&run(&x), 0, t - 1).value()));
     }
 
     #[test]
