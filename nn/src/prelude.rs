@@ -28,6 +28,6 @@ pub use tensor::{DType, Interpolate, InterpolateMode, Padding, Tensor, manual_se
 pub use crate::layers::*;
 pub use crate::losses::*;
 pub use crate::{
-    Attention, Buffer, CrossEntropy, Ctc, Forward, Hooked, Module, ModuleDict, ModuleList, Parameter, ParameterList,
-    Reduction, Sequential, StateDict, Training, functional, init, load_file, save_file, sequential,
+    Attention, Buffer, CrossEntropy, Ctc, Forward, Hooked, LoadOptions, Module, ModuleDict, ModuleList, Parameter,
+    ParameterList, Reduction, Sequential, StateDict, Training, functional, init, load_file, save_file, sequential,
 };

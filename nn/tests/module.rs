@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use nn::prelude::*;
-use nn::{AsModule, LoadOptions, Member};
+use nn::{AsModule, Member};
 
 #[derive(Module)]
 struct Block {

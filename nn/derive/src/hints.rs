@@ -26,7 +26,11 @@ pub fn hint(ty: &Type) -> Option<String> {
                     "is a `{name}`, which no module can own bare: make it a `Parameter` (trained and saved) or a `Buffer` \
                      (saved), or mark it `#[module(config)]`"
                 )),
-                "Option" | "Vec" | "Box" | "Rc" => match &last.arguments {
+                "HashMap" | "BTreeMap" => Some(format!(
+                    "is a `{name}`; a dictionary of modules or parameters is a `ModuleDict`, whose order is that of insertion; \
+                     mark it `#[module(config)]` if it is plain configuration"
+                )),
+                "Option" | "Vec" | "Box" | "Rc" | "ModuleList" | "ModuleDict" => match &last.arguments {
                     PathArguments::AngleBracketed(arguments) => {
                         arguments.args.iter().find_map(|argument| match argument {
                             GenericArgument::Type(inner) => hint(inner),

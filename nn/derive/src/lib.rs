@@ -169,6 +169,27 @@ mod tests {
     }
 
     #[test]
+    fn containers_say_what_in_them_or_about_them_is_wrong() {
+        let found = problems(parse_quote! {
+            struct Heads {
+                all: ModuleDict<Tensor>,
+                sizes: ModuleList<usize>,
+                by_name: std::collections::HashMap<String, Linear>,
+            }
+        });
+        assert_eq!(
+            found,
+            [
+                "field `all` is a `Tensor`, which no module can own bare: make it a `Parameter` (trained and saved) or a \
+                 `Buffer` (saved), or mark it `#[module(config)]`",
+                "field `sizes` is a `usize`, which is configuration: mark it `#[module(config)]`",
+                "field `by_name` is a `HashMap`; a dictionary of modules or parameters is a `ModuleDict`, whose order is that \
+                 of insertion; mark it `#[module(config)]` if it is plain configuration",
+            ]
+        );
+    }
+
+    #[test]
     fn other_shapes_and_marks_are_refused() {
         let found = problems(parse_quote! { enum Norm { None } });
         assert_eq!(found, ["Module is derived for structs; an enum or union writes `impl nn::Module` by hand"]);

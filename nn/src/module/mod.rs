@@ -273,6 +273,15 @@ pub trait Module: AsModule {
     ///
     /// # Errors
     /// Mis-shaped and contradicting keys always; missing and unexpected ones when strict. Nothing is changed then.
+    ///
+    /// ```
+    /// use nn::prelude::*;
+    ///
+    /// let (body, model) = (sequential![Linear::new(2, 3)], sequential![Linear::new(2, 3), Linear::new(3, 1)]);
+    /// let report = model.load_state_dict_with(&body.state_dict(), LoadOptions { strict: false }).unwrap();
+    /// assert_eq!(report.missing_keys, ["1.weight", "1.bias"]);
+    /// assert!(report.unexpected_keys.is_empty());
+    /// ```
     fn load_state_dict_with(&self, dict: &StateDict, options: LoadOptions) -> Result<LoadReport, LoadError> {
         state::load_where(self.as_module(), dict, options, &|_| true)
     }
