@@ -44,7 +44,10 @@ impl Error for NonFiniteNorm {}
 /// minus infinity the smallest norm, as in PyTorch, which takes the norm of the gradients' norms.
 ///
 /// # Numerics
-/// In f64.
+/// In f64: the norm of finite gradients of f32 or less is finite, and zero only when they are.
+///
+/// # Differs
+/// PyTorch stays in the gradients' dtype. There an f32 norm beyond about 1e19 is infinite, so that clipping leaves zeros.
 ///
 /// ```
 /// use nn::prelude::*;
@@ -57,11 +60,17 @@ impl Error for NonFiniteNorm {}
 pub fn get_total_norm(params: &[Parameter], norm_type: f64) -> f64 {
     let gradients = params.iter().filter_map(|parameter| parameter.grad()).filter(|gradient| gradient.numel() > 0);
     if norm_type == 2.0 {
-        return gradients.map(|gradient| gradient.value().sum_of_squares()).sum::<f64>().sqrt();
+        return gradients.fold(0.0, |sum, gradient| sum + squares(&gradient.value())).sqrt();
     }
     let norm = |values: &Tensor| values.to_dtype(DType::F64).vector_norm(norm_type, [], false).item::<f64>();
     let norms: Vec<f64> = gradients.map(|gradient| norm(&gradient.value())).collect();
     if norms.is_empty() { 0.0 } else { norm(&Tensor::from_slice(&norms, [norms.len()])) }
+}
+
+/// The sum of the squares, also where squares leave the range of f32.
+fn squares(gradient: &Tensor) -> f64 {
+    let sum = gradient.sum_of_squares();
+    if (1e-30..f64::INFINITY).contains(&sum) { sum } else { gradient.to_dtype(DType::F64).sum_of_squares() }
 }
 
 /// Scales all gradients by `max_norm / (total_norm + 1e-6)` when that is below 1: the second half of [`clip_grad_norm_`],
