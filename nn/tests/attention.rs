@@ -306,6 +306,22 @@ fn the_padding_must_fit() {
 }
 
 #[test]
+#[should_panic(expected = "MultiheadAttention: attn_mask is u8, must be bool or floating")]
+fn the_mask_must_be_bool_or_floating() {
+    let x = Var::new(Tensor::zeros([2, 3, 4], DType::F32));
+    let masks = AttentionMasks { attn_mask: Some(Tensor::zeros([2, 2], DType::U8)), ..Default::default() };
+    MultiheadAttention::new(4, 2).forward(&x, &x, &x, &masks);
+}
+
+#[test]
+#[should_panic(expected = "MultiheadAttention: key_padding_mask is i64, must be bool or floating")]
+fn the_padding_must_be_bool_or_floating() {
+    let x = Var::new(Tensor::zeros([2, 3, 4], DType::F32));
+    let masks = AttentionMasks { key_padding_mask: Some(Tensor::zeros([3, 2], DType::I64)), ..Default::default() };
+    MultiheadAttention::new(4, 2).forward(&x, &x, &x, &masks);
+}
+
+#[test]
 fn a_query_that_may_look_at_nothing_gives_zeros_on_both_paths() {
     let (options, x) =
         (MultiheadAttentionOptions { batch_first: true, dropout: 0.5, ..Default::default() }, randn(&[1, 3, 4]));

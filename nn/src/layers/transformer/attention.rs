@@ -205,7 +205,7 @@ impl MultiheadAttention {
     /// The output for these queries, keys and values.
     ///
     /// # Panics
-    /// When the sizes of the inputs or the masks do not fit together.
+    /// When the sizes of the inputs or the masks do not fit together, or a mask is neither bool nor floating.
     #[track_caller]
     pub fn forward(&self, query: &Var, key: &Var, value: &Var, masks: &AttentionMasks) -> Var {
         if self.training.get() && self.dropout > 0.0 {
@@ -224,7 +224,7 @@ impl MultiheadAttention {
     /// The plain computation, which stores the scores. In training the weights are those after dropout, as in PyTorch.
     ///
     /// # Panics
-    /// When the sizes of the inputs or the masks do not fit together.
+    /// When the sizes of the inputs or the masks do not fit together, or a mask is neither bool nor floating.
     #[track_caller]
     pub fn forward_with_weights(
         &self,
@@ -368,6 +368,12 @@ impl Heads {
     /// that are added to the scores; and whether it is causal besides.
     #[track_caller]
     fn allowed(&self, masks: &AttentionMasks) -> (Option<Tensor>, bool) {
+        for (name, mask) in [("attn_mask", &masks.attn_mask), ("key_padding_mask", &masks.key_padding_mask)] {
+            // Of numbers that are not floating one cannot tell whether they block or are added.
+            let dtype = mask.as_ref().map_or(DType::Bool, Tensor::dtype);
+            let known = dtype == DType::Bool || dtype.is_floating_point();
+            assert!(known, "MultiheadAttention: {name} is {dtype}, must be bool or floating");
+        }
         if self.added == 0 {
             return (self.of_input(masks), masks.is_causal);
         }
