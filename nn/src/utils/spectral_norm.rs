@@ -40,7 +40,7 @@ pub struct LargestSingularValue {
 /// A layer whose weight is divided by its largest singular value: `weight = w / σ`, `σ = uᵀ w v`.
 ///
 /// The weight counts as a matrix of its outputs. The vectors `u` and `v` are kept and improved by power iteration,
-/// `v ← wᵀ u / ‖wᵀ u‖`, `u ← w v / ‖w v‖`, in each forward pass of training; 15 iterations make the first ones.
+/// `u ← w v / ‖w v‖`, `v ← wᵀ u / ‖wᵀ u‖`, in each forward pass of training; 15 iterations make the first ones.
 ///
 /// # Gradient
 /// To `w`, through `σ` as well; `u` and `v` count as constants.

@@ -29,7 +29,7 @@ pub struct NormAndDirection {
 ///
 /// # Differs
 /// This is `torch.nn.utils.parametrizations.weight_norm`; the older `torch.nn.utils.weight_norm` has the keys `weight_g` and
-/// `weight_v`.
+/// `weight_v`. `Some(-1)` is the last dimension here; in PyTorch -1 stands for `None`.
 ///
 /// # Source
 /// Salimans, Kingma, "Weight Normalization", 2016, equation 2.
