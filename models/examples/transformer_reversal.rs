@@ -121,7 +121,7 @@ impl Reverser {
         CrossEntropyLoss::with(ignore_padding).forward(&logits.transpose(1, 2), &wanted)
     }
 
-    /// The likeliest symbols, one after the other, until every sequence has its end or `length` are written.
+    /// A start and the `length` likeliest symbols after it, one by one; what follows an end means nothing.
     fn write(&self, source: &Tensor, length: usize) -> Tensor {
         let memory = self.encode(source);
         let mut written = Tensor::full([source.dim(0), 1], START as f64, DType::I64);

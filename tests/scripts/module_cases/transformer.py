@@ -98,3 +98,9 @@ def cases(c):
           call=lambda m, x, y, g, a, p, b: m(
               x, y, tgt_mask=a, memory_mask=b, src_key_padding_mask=g, tgt_key_padding_mask=p, memory_key_padding_mask=g))
     c.add("transformer_unbatched", whole(), c.randn(3, 6), c.randn(4, 6))
+
+    # Dropout everywhere, in evaluation; masks of two kinds at once.
+    c.add("decoder_layer_dropout_eval", layer_of_decoder(dropout=0.3), c.randn(4, 2, 6), c.randn(3, 2, 6), train=False)
+    c.add("transformer_dropout_eval", whole(dropout=0.3), c.randn(3, 2, 6), c.randn(4, 2, 6), train=False)
+    mha("float_mask_bool_padding", x(), added, padding, call=lambda m, x, a, p: m(
+        x, x, x, attn_mask=a, key_padding_mask=p))

@@ -200,4 +200,11 @@ cases! { "transformer":
         })
     },
     "transformer_unbatched" => transformer(whole(), |_| TransformerMasks::default()),
+    "decoder_layer_dropout_eval" => {
+        decoder_layer(TransformerLayerOptions { dropout: 0.3, ..small() }, |_| DecoderMasks::default())
+    },
+    "transformer_dropout_eval" => {
+        transformer(TransformerOptions { dropout: 0.3, ..whole() }, |_| TransformerMasks::default())
+    },
+    "mha_float_mask_bool_padding" => mha(batch_first(), with_weights(true, |x| both(x.tensor(1), x.tensor(2)))),
 }

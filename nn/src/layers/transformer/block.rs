@@ -7,6 +7,9 @@ use super::MultiheadAttentionOptions;
 use crate::{Dropout, Forward, LayerNorm, LayerNormOptions, Linear, LinearOptions};
 
 /// The nonlinearity between the two linear layers of a transformer's layer.
+///
+/// # Differs
+/// PyTorch takes a module as well, whose parameters (PReLU's) become the layer's; here it is a function without any.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum Activation {
     /// `max(x, 0)`.

@@ -4,6 +4,7 @@ mod attention;
 mod block;
 mod decoder;
 mod encoder;
+mod heads;
 mod whole;
 
 pub use attention::*;
