@@ -40,6 +40,9 @@ pub fn normal_(var: &Var, mean: f64, std: f64) {
 ///
 /// # Panics
 /// When `low` is not below `high`, or so little of the distribution lies between that drawing does not get there.
+///
+/// # Differs
+/// PyTorch also takes an interval of one point, and one however far out.
 #[track_caller]
 pub fn trunc_normal_(var: &Var, mean: f64, std: f64, low: f64, high: f64) {
     assert!(low < high, "trunc_normal_: the interval is empty\n  low {low}   high {high}");

@@ -280,6 +280,12 @@ fn heads_must_divide_the_width() {
 }
 
 #[test]
+#[should_panic(expected = "MultiheadAttention: the probability of dropout is not between 0 and 1, p = 1.5")]
+fn dropout_must_be_a_probability() {
+    MultiheadAttention::with(4, 2, MultiheadAttentionOptions { dropout: 1.5, ..Default::default() });
+}
+
+#[test]
 #[should_panic(
     expected = "MultiheadAttention: the inputs do not fit\n  query [2, 3, 4]   key [2, 3, 5]   value [2, 3, 5]   \
                            rule query [t, b, 4], key [s, b, 4], value [s, b, 4]"

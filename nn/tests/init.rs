@@ -64,6 +64,26 @@ fn trunc_normal_needs_an_interval() {
 }
 
 #[test]
+#[should_panic(
+    expected = "trunc_normal_: hardly any of the distribution lies in the interval\n  mean 0   std 1   low 50   high 51"
+)]
+fn trunc_normal_needs_an_interval_that_is_reached() {
+    init::trunc_normal_(&parameter(&[2]), 0.0, 1.0, 50.0, 51.0);
+}
+
+#[test]
+#[should_panic(expected = "orthogonal_: the parameter has fewer than two dimensions\n  shape [3]   rule [m, n, ..]")]
+fn orthogonal_needs_two_dimensions() {
+    init::orthogonal_(&parameter(&[3]), 1.0);
+}
+
+#[test]
+#[should_panic(expected = "orthogonal_: the parameter has fewer than two dimensions\n  shape []   rule [m, n, ..]")]
+fn orthogonal_refuses_numbers() {
+    init::orthogonal_(&parameter(&[]), 1.0);
+}
+
+#[test]
 fn constants() {
     let p = parameter(&[2, 3]);
     init::ones_(&p);

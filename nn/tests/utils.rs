@@ -149,6 +149,20 @@ fn averages_are_lent_and_given_back() {
 }
 
 #[test]
+fn averages_refuse_another_model() {
+    let mut average = AveragedModel::new(&Linear::new(2, 1), Average::Equal);
+    let other = Linear::new(3, 1);
+    let before = other.state_dict();
+    refuses! {
+        average.update(&other) => "AveragedModel: the model is another one than the average was made for", "[1, 3]";
+        average.with(&other, || ()) => "AveragedModel: the model is another one than the average was made for",
+            "weight: [1, 2] in the state dict, [1, 3] in the module";
+    }
+    assert!(average.copy_to(&other).is_err() && average.n_averaged() == 0);
+    assert!(before.iter().all(|(name, value)| value.bit_eq(&other.state_dict()[name])));
+}
+
+#[test]
 fn averages_are_saved_and_resumed() {
     let model = Linear::new(2, 1);
     let mut average = AveragedModel::new(&model, Average::Exponential(0.5));
