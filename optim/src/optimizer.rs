@@ -11,14 +11,15 @@ pub trait Optimizer {
     ///
     /// # Panics
     /// When the optimizer must compute the loss more than once and needs a closure for it
-    /// ([`step_with`](Optimizer::step_with)), or a parameter is neither f32 nor f64.
+    /// ([`step_with`](Optimizer::step_with)), or a parameter is neither f32 nor f64 or has another dtype or shape than at its
+    /// first step: a model is converted before its optimizer is made.
     fn step(&mut self);
 
     /// Computes the loss by `closure`, which empties the gradients and runs the backward pass as well, makes a step, and
     /// returns the loss: PyTorch's `step(closure)`. Gradients are recorded inside `closure`, whatever the mode outside.
     ///
     /// # Panics
-    /// When a parameter is neither f32 nor f64.
+    /// When a parameter is neither f32 nor f64, or has another dtype or shape than at its first step.
     ///
     /// ```
     /// use nn::prelude::*;

@@ -200,6 +200,19 @@ proptest! {
 }
 
 #[test]
+#[should_panic(expected = "AdamW: the parameter is f64, the kept tensor f32")]
+fn a_model_is_not_converted_under_its_optimizer() {
+    let layer = Linear::new(2, 1);
+    let mut optimizer = AdamW::new(layer.parameters());
+    for dtype in [DType::F32, DType::F64] {
+        layer.to_dtype(dtype);
+        optimizer.zero_grad();
+        layer.forward(&Var::new(Tensor::ones([1, 2], dtype))).sum().backward();
+        optimizer.step();
+    }
+}
+
+#[test]
 fn a_norm_that_is_not_finite() {
     for (bad, norm_type) in [(f64::NAN, 2.0), (f64::INFINITY, 2.0), (f64::NAN, f64::INFINITY)] {
         let w = Parameter::new(Tensor::from([1f64, 1.0]));
