@@ -41,8 +41,9 @@ impl Default for LoraOptions {
 ///
 /// `A` is `lora_A.weight` `[r, in_features]`, Kaiming-uniform, and `B` is `lora_B.weight` `[out_features, r]`, zeros: the
 /// outputs are the model's own until a step of an optimizer, which is made from the parameters after this call. The
-/// adapters have the dtypes of their weights, and the mode (training or evaluation) of the model. A layer that the model
-/// holds twice gets one adapter. Adapters from earlier calls are kept as they are, so that layers may have different ranks.
+/// adapters have the dtypes of their weights, and the mode of the model, see [`Module::is_training`]: one that has no mode,
+/// such as linear layers alone, counts as in training, and `eval` comes after this call. A layer that the model holds twice
+/// gets one adapter. Adapters from earlier calls are kept as they are, so that layers may have different ranks.
 ///
 /// The projections into the heads of [`MultiheadAttention`](crate::MultiheadAttention) are plain parameters, not linear
 /// layers, and get no adapters; its `out_proj` does. Nor do layers under [`weight_norm`](crate::utils::weight_norm) or

@@ -331,6 +331,14 @@ fn dropout_is_for_training_and_for_the_adapter_only() {
     assert!((mean - 200.0).abs() < 2.0 && (var / (200.0 / 3.0) - 1.0).abs() < 0.35, "{mean} {var}");
     model.eval();
     assert!(model.forward(&x).value().allclose(&(&plain + 200.0), 1e-9, 1e-9));
+
+    // A linear layer by itself has no mode before.
+    let layer = linear(2, 1);
+    layer.eval();
+    add_lora(&layer, &options);
+    assert!(layer.is_training());
+    layer.eval();
+    assert!(!layer.is_training());
 }
 
 #[test]

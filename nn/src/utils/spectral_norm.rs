@@ -48,6 +48,9 @@ pub struct LargestSingularValue {
 /// # Panics
 /// When `dim` is no dimension of the weight, or there are no power iterations.
 ///
+/// # Differs
+/// It starts in training mode; in PyTorch, in the mode of the layer.
+///
 /// # Source
 /// Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018, algorithm 1.
 ///
