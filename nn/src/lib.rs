@@ -7,6 +7,17 @@
 //! Each layer is made by `Layer::new(sizes..)` with PyTorch's defaults, or by
 //! `Layer::with(sizes.., LayerOptions { .., ..Default::default() })`.
 //!
+//! | place | holds |
+//! | --- | --- |
+//! | [`Module`], [`Forward`], [`Parameter`], [`Buffer`] | what a model is: names, state dicts, modes, the printed tree |
+//! | [`Sequential`], [`ModuleList`], [`ModuleDict`], [`Hooked`] | modules of modules, and hooks |
+//! | layers and losses | [`Linear`] to [`Transformer`], [`MSELoss`] to [`CTCLoss`], at the root of the crate |
+//! | [`functional`] | the same as functions, under the names of `torch.nn.functional` |
+//! | [`init`] | initial values |
+//! | [`utils`] | clipping, computed weights, packed sequences, averages of weights |
+//! | [`lora`] | low-rank adapters |
+//! | [`gradcheck_parameters`], `strategy` (feature `proptest`) | proof of a layer's gradients |
+//!
 //! # Differs
 //! Some options of PyTorch's layers, losses and functions exist nowhere here: `inplace`, since no operation changes its
 //! input; `device`, since there is one; and `size_average` and `reduce` of the losses, which PyTorch gave up for `reduction`.
