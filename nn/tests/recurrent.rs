@@ -292,6 +292,7 @@ fn what_does_not_fit_is_refused() {
         GRUCell::new(3, 4).forward(&var(&[2, 3]), Some(&var(&[4]))) => "GRUCell: a state does not fit", "rule [2, 4]";
         LSTMCell::new(3, 4).forward(&var(&[3]), Some((&var(&[4]), &var(&[5])))) => "LSTMCell: a state does not fit", "state [5]";
         pack_padded_sequence(&var(&[3]), &[3], false, true) => "pack_padded_sequence: the input has fewer than two";
+        pack_padded_sequence(&var(&[4, 0, 3]), &[], false, true) => "pack_padded_sequence: there is no sequence", "input [4, 0, 3]";
         pack_padded_sequence(&good, &[4], false, true) => "there are 1 lengths for 2 sequences";
         pack_padded_sequence(&good, &[4, 0], false, true) => "a length is 0, must be at least 1", "lengths [4, 0]";
         pack_padded_sequence(&good, &[5, 1], false, true) => "a length is beyond the 4 steps", "lengths [5, 1]";

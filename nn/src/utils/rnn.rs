@@ -81,8 +81,8 @@ impl PackedSequence {
 /// Each step gets that of its row; the padding gets zeros.
 ///
 /// # Panics
-/// When there is not one length for each sequence, one is 0 or longer than the batch, or they do not descend where they
-/// must.
+/// When there is no sequence, or not one length for each, one is 0 or longer than the batch, or they do not descend where
+/// they must.
 ///
 /// ```
 /// use nn::prelude::*;
@@ -109,7 +109,8 @@ pub fn pack_padded_sequence(input: &Var, lengths: &[usize], batch_first: bool, e
     let x = if batch_first { input.transpose(0, 1) } else { input.clone() };
     let (t, b) = (x.dim(0), x.dim(1));
     let (given, input) = (lengths.len(), input.shape());
-    assert!(given == b && b > 0, "{name}: there are {given} lengths for {b} sequences\n  input {input}");
+    assert!(b > 0, "{name}: there is no sequence\n  input {input}");
+    assert!(given == b, "{name}: there are {given} lengths for {b} sequences\n  input {input}");
     let (shortest, longest) = (lengths.iter().min().copied().unwrap_or(0), lengths.iter().max().copied().unwrap_or(0));
     assert!(shortest > 0, "{name}: a length is 0, must be at least 1\n  lengths {lengths:?}");
     assert!(longest <= t, "{name}: a length is beyond the {t} steps\n  lengths {lengths:?}   input {input}");
