@@ -23,8 +23,8 @@ pub enum Member<'a> {
 /// [`Training`] flag, or an `Option`, a list or a dictionary of those.
 ///
 /// `None` is a field that is not there. A `Vec`, an array or an `IndexMap` is a child module: see
-/// [`ModuleList`](crate::ModuleList) and [`ModuleDict`](crate::ModuleDict). `#[derive(Module)]` calls this for each field; there is no need to implement it, because
-/// every [`Module`] has it.
+/// [`ModuleList`](crate::ModuleList) and [`ModuleDict`](crate::ModuleDict). `#[derive(Module)]` calls this for each field;
+/// there is no need to implement it, because every [`Module`] has it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a module, a Parameter, a Buffer, a Training flag nor a container of those",
     label = "`#[derive(Module)]` cannot walk this field",

@@ -123,13 +123,11 @@ impl AveragedModel {
     /// # Errors
     /// When its parameters or buffers are others, by name and shape; it is as before then.
     pub fn copy_to(&self, model: &dyn Module) -> Result<(), LoadError> {
-        let own: StateDict = model.state_dict().into_iter().collect();
-        let mut values: StateDict = self.parameters.clone();
-        // Buffers that a state dict leaves out are none of its keys; tied names stand in it under the first.
-        values.extend(
-            self.buffers.iter().filter(|(name, _)| own.contains_key(*name)).map(|(n, t)| (n.clone(), t.clone())),
-        );
-        model.load_state_dict(&values.into_iter().map(|(name, value)| (name, value.copy())).collect())
+        // Buffers that a state dict leaves out are none of its keys; tied parameters stand under their first name.
+        let own = model.state_dict();
+        let buffers = self.buffers.iter().filter(|(name, _)| own.contains_key(*name));
+        let values = self.parameters.iter().chain(buffers).map(|(name, value)| (name.clone(), value.copy()));
+        model.load_state_dict(&values.collect())
     }
 
     /// Runs `f` while the model has the average's values, which it gives back afterwards, also when `f` panics.

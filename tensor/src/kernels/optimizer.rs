@@ -33,12 +33,13 @@ pub trait Real:
     /// The absolute value.
     fn abs(self) -> Self;
 
+    /// Whether this is no number.
+    fn is_nan(self) -> bool;
+
     /// The larger of two numbers; NaN if one of them is.
     #[inline(always)]
     fn maximum(self, other: Self) -> Self {
-        // The comparison with itself finds NaN.
-        #[allow(clippy::eq_op)]
-        if self > other || self != self { self } else { other }
+        if self > other || self.is_nan() { self } else { other }
     }
 
     /// -1, 0 or 1; 0 for NaN, as in PyTorch.
@@ -85,6 +86,10 @@ macro_rules! real {
             #[inline(always)]
             fn abs(self) -> $t {
                 <$t>::abs(self)
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                <$t>::is_nan(self)
             }
         }
     };

@@ -19,6 +19,7 @@ pub(crate) mod linalg;
 mod masks;
 pub(crate) mod matmul;
 pub(crate) mod nn;
+mod operators;
 mod order;
 pub(crate) mod pad;
 pub(crate) mod parts;

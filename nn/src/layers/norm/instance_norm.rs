@@ -53,8 +53,8 @@ impl Default for InstanceNormOptions {
 /// In the forward pass, when the shape does not fit, or when the statistics are those of one element or of none.
 ///
 /// # Differs
-/// PyTorch takes channels without elements. It warns when an input has another number of channels than a layer that does not use the number. There is no
-/// momentum of `None`, which means 0 there.
+/// PyTorch takes channels without elements. It warns when an input has another number of channels than a layer that does
+/// not use the number. There is no momentum of `None`, which means 0 there.
 ///
 /// # Source
 /// Ulyanov, Vedaldi, Lempitsky, "Instance Normalization", 2016, equation 3.

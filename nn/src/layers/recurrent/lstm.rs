@@ -96,8 +96,8 @@ impl LSTM {
     /// A network with options.
     ///
     /// # Panics
-    /// When `input_size`, `hidden_size` or `num_layers` is 0, the probability of dropout is not in `0..=1`, or `proj_size` is not below
-    /// `hidden_size`.
+    /// When `input_size`, `hidden_size` or `num_layers` is 0, the probability of dropout is not in `0..=1`, or
+    /// `proj_size` is not below `hidden_size`.
     #[track_caller]
     pub fn with(input_size: usize, hidden_size: usize, options: LSTMOptions) -> LSTM {
         let LSTMOptions { num_layers, bias, batch_first, dropout, bidirectional, proj_size, dtype } = options;
