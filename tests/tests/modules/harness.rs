@@ -200,11 +200,13 @@ fn run(name: &str, Case { module, forward }: Case, fixture: &Fixture, about: &Va
     for (i, leaf) in &inputs.leaves {
         compare(format!("{name}: the gradient of input {i}"), leaf, gradients.remove(i));
     }
+    assert!(gradients.is_empty(), "{name}: gradients of inputs that there are not: {:?}", gradients.keys());
     if let Some(module) = &module {
         let mut gradients: BTreeMap<String, Tensor> = fixture.parts(name, "grad.state.").into_iter().collect();
         for (key, parameter) in module.named_parameters() {
             compare(format!("{name}: the gradient of {key}"), &parameter, gradients.remove(&key));
         }
+        assert!(gradients.is_empty(), "{name}: gradients of parameters that there are not: {:?}", gradients.keys());
         let state = module.state_dict();
         for (key, expected) in fixture.parts(name, "after.") {
             assert_close(&format!("{name}: {key} afterwards"), &state[&key], &convert(expected), tolerance);
