@@ -7,7 +7,7 @@ use optim::{ClipOptions, Optimizer, clip_grad_norm_};
 use tensor::{DType, Tensor};
 
 use crate::train::adamw;
-use crate::{Error, Gpt, GptConfig, Preset, Result};
+use crate::{Error, Gpt, GptConfig, LanguageModel, Preset, Result};
 
 /// Steps that are not counted: they fill the memory pool.
 const WARM: usize = 3;

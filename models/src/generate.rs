@@ -1,10 +1,9 @@
 //! Text from a model, one token after the other.
 
 use autograd::no_grad;
-use nn::prelude::*;
 use tensor::{DType, Generator, Tensor};
 
-use crate::Gpt;
+use crate::LanguageModel;
 
 /// How the next token is chosen from its logits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -76,7 +75,7 @@ impl Sampling {
 /// # Ok::<(), models::Error>(())
 /// ```
 pub struct Generation<'a> {
-    model: &'a Gpt,
+    model: &'a dyn LanguageModel,
     ids: Vec<i64>,
     sampling: Sampling,
     rng: Generator,
@@ -88,7 +87,7 @@ impl<'a> Generation<'a> {
     /// # Panics
     /// When `prompt` is empty; the first token panics when the prompt has an id outside the vocabulary.
     #[track_caller]
-    pub fn new(model: &'a Gpt, prompt: &[i64], sampling: Sampling, seed: u64) -> Generation<'a> {
+    pub fn new(model: &'a dyn LanguageModel, prompt: &[i64], sampling: Sampling, seed: u64) -> Generation<'a> {
         assert!(!prompt.is_empty(), "generate: the model needs at least one token to begin with");
         model.eval();
         Generation { model, ids: prompt.to_vec(), sampling, rng: Generator::new(seed) }
@@ -99,7 +98,7 @@ impl Iterator for Generation<'_> {
     type Item = i64;
 
     fn next(&mut self) -> Option<i64> {
-        let seen = &self.ids[self.ids.len().saturating_sub(self.model.config().context)..];
+        let seen = &self.ids[self.ids.len().saturating_sub(self.model.context())..];
         let logits = no_grad(|| {
             let x = self.model.hidden(&Tensor::from_slice(seen, [1, seen.len()]));
             // Only the last position decides the next token: the head, the largest matrix, is for it alone.
@@ -111,8 +110,8 @@ impl Iterator for Generation<'_> {
         }
         let id = self.sampling.choose(&logits, &mut self.rng);
         // Tokens that can no longer be seen are forgotten.
-        if self.ids.len() >= 2 * self.model.config().context {
-            self.ids.drain(..self.ids.len() - self.model.config().context);
+        if self.ids.len() >= 2 * self.model.context() {
+            self.ids.drain(..self.ids.len() - self.model.context());
         }
         self.ids.push(id);
         Some(id)
@@ -122,7 +121,8 @@ impl Iterator for Generation<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::GptConfig;
+    use crate::{Gpt, GptConfig};
+    use nn::prelude::*;
 
     fn tiny() -> Gpt {
         tensor::manual_seed(4);

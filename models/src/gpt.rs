@@ -3,9 +3,10 @@
 //! Dims: `b` batch, `t` time (tokens), `c` channels (the width), `v` vocabulary.
 
 use nn::prelude::*;
-use tensor::{CrossEntropy, DType, Tensor};
+use tensor::{DType, Tensor};
 
-use crate::{Error, Result};
+use crate::language_model::activations;
+use crate::{Cache, Error, LanguageModel, ModelConfig, Result};
 
 /// The sizes of a [`Gpt`].
 ///
@@ -124,23 +125,33 @@ impl Block {
     }
 }
 
-impl Forward for Block {
-    fn forward(&self, x: &Var) -> Var {
-        let h = self.norm_1.forward(x);
-        let h = self.attention.forward(&h, &h, &h, &AttentionMasks::causal());
+impl Block {
+    /// The block around its attention, which is one over the whole input or one with a cache.
+    fn around(&self, x: &Var, attend: impl FnOnce(&Var) -> Var) -> Var {
+        let h = attend(&self.norm_1.forward(x));
         let x = x + self.dropout.forward(&h);
         let h = self.norm_2.forward(&x);
         let h = self.down.forward(&self.up.forward(&h).gelu_tanh());
         x + self.dropout.forward(&h)
+    }
+
+    /// The next positions, of which `cache` holds those before.
+    fn forward_cached(&self, x: &Var, cache: &mut KeyValueCache, mask: Option<&Tensor>) -> Var {
+        self.around(x, |h| self.attention.forward_cached(h, cache, mask))
+    }
+}
+
+impl Forward for Block {
+    fn forward(&self, x: &Var) -> Var {
+        self.around(x, |h| self.attention.forward(h, h, h, &AttentionMasks::causal()))
     }
 }
 
 /// GPT-2: token and position embeddings, pre-norm blocks, a last layer norm, and the token embedding again as the head.
 ///
 /// ```
-/// use models::{Gpt, GptConfig};
+/// use models::{Gpt, GptConfig, LanguageModel};
 /// use nn::prelude::*;
-/// use tensor::Tensor;
 ///
 /// let gpt = Gpt::new(GptConfig { layers: 2, heads: 2, ..GptConfig::new(10, 8, 16) })?;
 /// let ids = Tensor::from([[1_i64, 2, 3], [4, 5, 6]]);
@@ -204,58 +215,43 @@ impl Gpt {
         &self.config
     }
 
-    /// The logits of the token that follows each position.
-    ///
-    /// # Shape
-    /// i64 `[b, t] -> [b, t, v]` with `t <= context`.
-    ///
-    /// # Panics
-    /// When `t` is more than the context or an id is outside the vocabulary.
-    #[track_caller]
-    pub fn forward(&self, ids: &Tensor) -> Var {
-        self.head(&self.hidden(ids))
+    /// The first block's input: the tokens' vectors and those of their positions.
+    fn embed(&self, ids: &Tensor, positions: &Tensor) -> Var {
+        let x = activations(self.tokens.forward(ids)) + activations(self.positions.forward(positions));
+        self.dropout.forward(&x)
+    }
+}
+
+impl LanguageModel for Gpt {
+    fn config(&self) -> ModelConfig {
+        self.config.clone().into()
     }
 
-    /// What the last layer norm gives: a vector for each position.
-    ///
-    /// # Shape
-    /// i64 `[b, t] -> [b, t, c]` with `t <= context`.
-    ///
-    /// # Panics
-    /// As [`Gpt::forward`].
     #[track_caller]
-    pub fn hidden(&self, ids: &Tensor) -> Var {
+    fn hidden(&self, ids: &Tensor) -> Var {
         let (t, context) = (ids.dim(1), self.config.context);
         assert!(t <= context, "gpt: {t} tokens do not fit the context of {context}\n  ids {:?}", ids.dims());
-        let positions = Tensor::arange(0.0, t as f64, 1.0, DType::I64);
-        let x = self.tokens.forward(ids) + self.positions.forward(&positions);
-        let mut x = self.dropout.forward(&x);
+        let mut x = self.embed(ids, &Tensor::arange(0.0, t as f64, 1.0, DType::I64));
         for block in &self.blocks {
             x = block.forward(&x);
         }
         self.norm.forward(&x)
     }
 
-    /// Logits from hidden vectors: the head is the token embedding, `logits = x @ wte^T`.
-    ///
-    /// # Shape
-    /// `[.., c] -> [.., v]`.
     #[track_caller]
-    pub fn head(&self, x: &Var) -> Var {
-        x.linear(&self.tokens.weight, None)
+    fn hidden_cached(&self, ids: &Tensor, cache: &mut Cache) -> Var {
+        let (positions, mask) = (cache.positions(ids.dim(1)), cache.mask(ids.dim(1)));
+        let mut x = self.embed(ids, &positions);
+        for (block, layer) in self.blocks.iter().zip(cache.layers_mut()) {
+            x = block.forward_cached(&x, layer, mask.as_ref());
+        }
+        self.norm.forward(&x)
     }
 
-    /// The mean cross-entropy of `targets` given `ids`, in nats per token.
-    ///
-    /// # Shape
-    /// i64 `[b, t]`, i64 `[b, t] -> []`.
-    ///
-    /// # Panics
-    /// As [`Gpt::forward`], and when a target is outside the vocabulary.
+    /// The head is the token embedding: `logits = x @ wte^T`.
     #[track_caller]
-    pub fn loss(&self, ids: &Tensor, targets: &Tensor) -> Var {
-        let logits = self.forward(ids).flatten(0, 1);
-        logits.cross_entropy(&targets.flatten(0, 1), &CrossEntropy::default())
+    fn head(&self, x: &Var) -> Var {
+        x.linear(&self.tokens.weight, None)
     }
 }
 

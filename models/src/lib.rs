@@ -4,6 +4,7 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`mlp`], [`gpt`] | the models, written to be read |
+//! | [`language_model`] | what language models have in common, and their cache |
 //! | [`data`] | data sets, the loader, files |
 //! | [`tokenizer`], [`corpus`] | text to tokens |
 //! | [`train`], [`curve`], [`progress`] | the trainer, its loss curve, what it shows |
@@ -20,6 +21,7 @@ pub mod data;
 mod error;
 pub mod generate;
 pub mod gpt;
+pub mod language_model;
 pub mod mlp;
 mod pace;
 pub mod presets;
@@ -30,6 +32,7 @@ pub mod train;
 pub use data::{Split, TextDataset};
 pub use error::{Error, Result};
 pub use gpt::{Gpt, GptConfig};
+pub use language_model::{Cache, LanguageModel, ModelConfig};
 pub use mlp::Mlp;
 pub use presets::Preset;
 pub use tokenizer::CharTokenizer;

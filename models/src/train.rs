@@ -9,7 +9,7 @@ use tensor::{Generator, Tensor};
 
 use crate::curve::{Curve, Point};
 use crate::pace::{Evaluation, Pace};
-use crate::{Error, Gpt, Result, Split, TextDataset};
+use crate::{Error, LanguageModel, Result, Split, TextDataset};
 
 /// How long to train.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -148,7 +148,7 @@ pub struct Outcome {
 }
 
 /// AdamW over the parameters of `model`, with weight decay on matrices only.
-pub fn adamw(model: &impl Module, lr: f64, betas: (f64, f64), weight_decay: f64) -> AdamW {
+pub fn adamw(model: &dyn Module, lr: f64, betas: (f64, f64), weight_decay: f64) -> AdamW {
     let (matrices, vectors) = model.parameters().into_iter().partition(|p| p.value().ndim() >= 2);
     let group =
         |params, weight_decay| ParamGroup::new(params, AdamWOptions { lr, betas, weight_decay, ..Default::default() });
@@ -156,7 +156,7 @@ pub fn adamw(model: &impl Module, lr: f64, betas: (f64, f64), weight_decay: f64)
 }
 
 /// The mean loss per target over `batches`, in evaluation mode and without a graph.
-pub fn evaluate(model: &Gpt, batches: impl IntoIterator<Item = (Tensor, Tensor)>) -> f64 {
+pub fn evaluate(model: &dyn LanguageModel, batches: impl IntoIterator<Item = (Tensor, Tensor)>) -> f64 {
     let training = model.is_training();
     model.eval();
     let (mut sum, mut targets) = (0.0, 0.0);
@@ -180,7 +180,12 @@ fn diverged(step: usize, why: impl std::fmt::Display) -> Error {
 ///
 /// # Errors
 /// When an option is invalid, or the loss stops being finite.
-pub fn train(model: &Gpt, data: &TextDataset, options: &TrainOptions, mut watch: impl FnMut(Event)) -> Result<Outcome> {
+pub fn train(
+    model: &dyn LanguageModel,
+    data: &TextDataset,
+    options: &TrainOptions,
+    mut watch: impl FnMut(Event),
+) -> Result<Outcome> {
     options.check()?;
     let started = Instant::now();
     let mut rng = Generator::new(options.seed);
@@ -257,7 +262,7 @@ pub fn train(model: &Gpt, data: &TextDataset, options: &TrainOptions, mut watch:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::GptConfig;
+    use crate::{Gpt, GptConfig};
 
     /// A text in which each token decides the next.
     fn data() -> TextDataset {

@@ -2,7 +2,7 @@
 //! The account is the whole process's, so this file holds one test.
 
 use models::train::adamw;
-use models::{Gpt, GptConfig};
+use models::{Gpt, GptConfig, LanguageModel};
 use nn::prelude::*;
 use optim::{ClipOptions, Optimizer, clip_grad_norm_};
 use tensor::memory;

@@ -9,7 +9,7 @@ mod weights;
 
 use std::path::Path;
 
-use crate::{CharTokenizer, Error, Gpt, GptConfig, Result};
+use crate::{CharTokenizer, Error, GptConfig, LanguageModel, ModelConfig, Result};
 
 pub use config::{config_from_json, config_to_json};
 pub use weights::{from_hugging_face, to_hugging_face};
@@ -33,16 +33,17 @@ pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 ///
 /// # Errors
 /// When the directory or a file cannot be written.
-pub fn save(dir: &Path, model: &Gpt, tokenizer: &CharTokenizer) -> Result<()> {
+pub fn save(dir: &Path, model: &dyn LanguageModel, tokenizer: &CharTokenizer) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| Error::write(dir, e))?;
     let staging = tempfile::Builder::new().prefix(".saving-").tempdir_in(dir).map_err(|e| Error::write(dir, e))?;
     let new = staging.path();
     let write = |name: &str, text: String| {
         tensor::io::write_atomic(new.join(name), text.as_bytes()).map_err(|e| Error::write(&dir.join(name), e))
     };
-    write(CONFIG, config_to_json(model.config()))?;
+    let ModelConfig::Gpt(config) = model.config();
+    write(CONFIG, config_to_json(&config))?;
     write(TOKENIZER, tokenizer.to_json())?;
-    write(TOKENIZER_CONFIG, tokenizer_config(model.config()))?;
+    write(TOKENIZER_CONFIG, tokenizer_config(&config))?;
     // Python's libraries refuse a file that does not say which framework's layout it has.
     let metadata = [("format".to_string(), "pt".to_string())];
     tensor::safetensors::save(new.join(WEIGHTS), &to_hugging_face(model), &metadata)
@@ -78,23 +79,24 @@ fn same_contents(a: &Path, b: &Path) -> bool {
 ///
 /// # Errors
 /// When a file is missing or damaged, or the files do not fit each other.
-pub fn load_model(dir: &Path) -> Result<Gpt> {
+pub fn load_model(dir: &Path) -> Result<Box<dyn LanguageModel>> {
     let path = dir.join(CONFIG);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
     let config = config_from_json(&text).map_err(|e| Error::in_file(&path, e))?;
     let path = dir.join(WEIGHTS);
     let file = tensor::safetensors::load(&path).map_err(Error::invalid)?;
-    from_hugging_face(config, file.tensors).map_err(|e| Error::in_file(&path, e))
+    let model = from_hugging_face(config, file.tensors).map_err(|e| Error::in_file(&path, e))?;
+    Ok(Box::new(model))
 }
 
 /// Reads the model and the tokenizer of the directory `dir`.
 ///
 /// # Errors
 /// As [`load_model`] and [`CharTokenizer::load`], and when the tokenizer has another vocabulary size than the model.
-pub fn load(dir: &Path) -> Result<(Gpt, CharTokenizer)> {
+pub fn load(dir: &Path) -> Result<(Box<dyn LanguageModel>, CharTokenizer)> {
     let tokenizer = CharTokenizer::load(&dir.join(TOKENIZER))?;
     let model = load_model(dir)?;
-    let (has, needs) = (tokenizer.vocab_size(), model.config().vocab);
+    let (has, needs) = (tokenizer.vocab_size(), model.vocab());
     if has != needs {
         return Err(Error::in_file(dir, format!("{TOKENIZER} has {has} tokens, {CONFIG} has {needs}")));
     }
@@ -104,6 +106,7 @@ pub fn load(dir: &Path) -> Result<(Gpt, CharTokenizer)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Gpt;
     use nn::prelude::*;
     use serde_json::{Value, json};
 
@@ -126,7 +129,7 @@ mod tests {
         let (model, tokenizer) = tiny();
         save(&out, &model, &tokenizer).unwrap();
         let (read, read_tokenizer) = load(&out).unwrap();
-        assert_eq!(read.config(), model.config());
+        assert_eq!(read.config(), model.config().clone().into());
         assert_eq!(read_tokenizer, tokenizer);
         for ((name, a), (_, b)) in model.state_dict().iter().zip(&read.state_dict()) {
             assert!(a.bit_eq(b), "{name}");
@@ -137,8 +140,8 @@ mod tests {
         assert_eq!(names, [CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG]);
         let other = Gpt::new(model.config().clone()).unwrap();
         save(&out, &other, &tokenizer).unwrap();
-        let tokens = |model: &Gpt| model.state_dict()["tokens.weight"].clone();
-        assert!(tokens(&load(&out).unwrap().0).bit_eq(&tokens(&other)));
+        let tokens = |model: &dyn LanguageModel| model.state_dict()["tokens.weight"].clone();
+        assert!(tokens(&*load(&out).unwrap().0).bit_eq(&tokens(&other)));
     }
 
     #[test]

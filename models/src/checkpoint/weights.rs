@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nn::prelude::*;
 
 use super::CONFIG;
-use crate::{Error, Gpt, GptConfig, Result};
+use crate::{Error, Gpt, GptConfig, LanguageModel, ModelConfig, Result};
 
 /// A block's parameters: the name here, the name there, and the shape there in multiples of the width. A matrix there
 /// is the transpose of the one here.
@@ -65,11 +65,12 @@ fn entries(config: &GptConfig) -> Vec<Entry> {
 }
 
 /// The weights of `model` under Hugging Face's names and in its orientation; the tied head stands once, as `wte`.
-pub fn to_hugging_face(model: &Gpt) -> Vec<(String, Tensor)> {
+pub fn to_hugging_face(model: &dyn LanguageModel) -> Vec<(String, Tensor)> {
     let weights = model.state_dict();
     let turn = |tensor: &Tensor, turned: bool| if turned { tensor.t() } else { tensor.clone() };
     let named = |entry: Entry| (format!("{PREFIX}{}", entry.theirs), turn(&weights[&entry.ours], entry.turned));
-    entries(model.config()).into_iter().map(named).collect()
+    let ModelConfig::Gpt(config) = model.config();
+    entries(&config).into_iter().map(named).collect()
 }
 
 /// A model from weights under Hugging Face's names, with or without the prefix `transformer.`.

@@ -2,10 +2,51 @@
 
 use std::time::Duration;
 
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{engine, peak_rss_mb, say};
+use super::{engine, number, peak_rss_mb, say, threads};
 use crate::{Error, Preset, Result, bench};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  gpt bench train baby --threads 2 --seconds 15 --json\n  gpt bench ops --json")]
+pub(super) struct BenchArgs {
+    #[command(subcommand)]
+    pub(super) what: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Bench {
+    /// Time training steps on random data
+    #[command(
+        allow_negative_numbers = true,
+        after_help = "Example:\n  gpt bench train nano-cpu --threads 2 --seconds 15 --json"
+    )]
+    Train {
+        /// The sizes of the model
+        #[arg(default_value = "nano-cpu")]
+        preset: Preset,
+        /// Threads to compute with
+        #[arg(long, value_name = "N", default_value = "2", value_parser = threads)]
+        threads: usize,
+        /// How long to measure; at least 11 steps are done
+        #[arg(long, value_name = "S", default_value = "15", value_parser = number)]
+        seconds: f64,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Time operations so small that only their overhead counts
+    #[command(after_help = "Example:\n  gpt bench ops --threads 2 --json")]
+    Ops {
+        /// Threads to compute with
+        #[arg(long, value_name = "N", default_value = "2", value_parser = threads)]
+        threads: usize,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
 
 /// `gpt bench train`.
 pub(super) fn train(preset: Preset, threads: usize, seconds: f64, json: bool) -> Result<()> {

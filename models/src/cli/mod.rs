@@ -8,13 +8,16 @@ mod train;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
+use bench::{Bench, BenchArgs};
+use generate::GenerateArgs;
+use train::TrainArgs;
+
+use crate::Error;
 use crate::progress::to_stderr;
-use crate::{Error, Preset};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -39,145 +42,6 @@ enum Command {
     Generate(GenerateArgs),
     /// Measure the speed of training steps or of small operations
     Bench(BenchArgs),
-}
-
-/// Options of `gpt train`.
-#[derive(Debug, Args)]
-#[command(
-    allow_negative_numbers = true,
-    after_help = "Example:\n  gpt train --data input.txt --preset nano-cpu --steps 2000 --out runs/mine --json"
-)]
-struct TrainArgs {
-    /// The text to learn from [default: this program's own sources]
-    #[arg(long, value_name = "FILE")]
-    data: Option<PathBuf>,
-    /// The directory for the model and the loss curve [default: runs/<preset>]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// The sizes that the next five options change
-    #[arg(long, default_value = "nano-cpu")]
-    preset: Preset,
-    /// Transformer blocks
-    #[arg(long, value_name = "N", value_parser = size)]
-    layers: Option<usize>,
-    /// Attention heads; they divide the width
-    #[arg(long, value_name = "N", value_parser = size)]
-    heads: Option<usize>,
-    /// Numbers per token
-    #[arg(long, value_name = "N", value_parser = size)]
-    width: Option<usize>,
-    /// Tokens that the model sees at once
-    #[arg(long, value_name = "N", value_parser = size)]
-    context: Option<usize>,
-    /// Windows of text per step
-    #[arg(long, value_name = "N", value_parser = size)]
-    batch: Option<usize>,
-    /// Training steps
-    #[arg(long, value_name = "N", default_value = "2000", value_parser = size)]
-    steps: usize,
-    /// The largest learning rate of AdamW
-    #[arg(long, value_name = "X", default_value = "1e-3", value_parser = number)]
-    lr: f64,
-    /// The learning rate of the last step [default: 1e-4, or a tenth of --lr where that is less]
-    #[arg(long, value_name = "X", value_parser = number)]
-    min_lr: Option<f64>,
-    /// Steps over which the learning rate rises
-    #[arg(long, value_name = "N", default_value = "100")]
-    warmup: usize,
-    /// Weight decay of the matrices
-    #[arg(long, value_name = "X", default_value = "0.1", value_parser = number)]
-    weight_decay: f64,
-    /// The gradient's norm is cut to it; 0 cuts nothing
-    #[arg(long, value_name = "X", default_value = "1", value_parser = number)]
-    clip: f64,
-    /// The probability that a number is dropped in training
-    #[arg(long, value_name = "P", default_value = "0", value_parser = number)]
-    dropout: f64,
-    /// Steps between estimates of the validation loss
-    #[arg(long, value_name = "N", default_value = "250", value_parser = size)]
-    eval_every: usize,
-    /// Batches of such an estimate
-    #[arg(long, value_name = "N", default_value = "20", value_parser = size)]
-    eval_batches: usize,
-    /// Decides the first weights and the batches
-    #[arg(long, value_name = "N", default_value = "1337")]
-    seed: u64,
-    /// Threads to compute with [default: one per core]
-    #[arg(long, value_name = "N", value_parser = threads)]
-    threads: Option<usize>,
-    /// Print a JSON object as the last line
-    #[arg(long)]
-    json: bool,
-}
-
-/// Options of `gpt generate`.
-#[derive(Debug, Args)]
-#[command(
-    allow_negative_numbers = true,
-    after_help = "Example:\n  gpt generate --model runs/nano-cpu --prompt \"pub fn \" --max-new 300 --temperature 0.8 --top-k 40"
-)]
-struct GenerateArgs {
-    /// The model directory
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
-    /// The text to go on from [default: a line break]
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    prompt: Option<String>,
-    /// Tokens to write
-    #[arg(long, value_name = "N", default_value = "500", value_parser = size)]
-    max_new: usize,
-    /// Below 1 prefers likely tokens, above 1 evens them out; 0 takes the likeliest
-    #[arg(long, value_name = "T", default_value = "0.8", value_parser = number)]
-    temperature: f64,
-    /// Choose among this many likeliest tokens only [default: all]
-    #[arg(long, value_name = "K", value_parser = size)]
-    top_k: Option<usize>,
-    /// The same seed gives the same text
-    #[arg(long, value_name = "N", default_value = "1337")]
-    seed: u64,
-    /// Threads to compute with [default: one per core]
-    #[arg(long, value_name = "N", value_parser = threads)]
-    threads: Option<usize>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  gpt bench train baby --threads 2 --seconds 15 --json\n  gpt bench ops --json")]
-struct BenchArgs {
-    #[command(subcommand)]
-    what: Bench,
-}
-
-#[derive(Debug, Subcommand)]
-enum Bench {
-    /// Time training steps on random data
-    #[command(
-        allow_negative_numbers = true,
-        after_help = "Example:\n  gpt bench train nano-cpu --threads 2 --seconds 15 --json"
-    )]
-    Train {
-        /// The sizes of the model
-        #[arg(default_value = "nano-cpu")]
-        preset: Preset,
-        /// Threads to compute with
-        #[arg(long, value_name = "N", default_value = "2", value_parser = threads)]
-        threads: usize,
-        /// How long to measure; at least 11 steps are done
-        #[arg(long, value_name = "S", default_value = "15", value_parser = number)]
-        seconds: f64,
-        /// Print a JSON object
-        #[arg(long)]
-        json: bool,
-    },
-    /// Time operations so small that only their overhead counts
-    #[command(after_help = "Example:\n  gpt bench ops --threads 2 --json")]
-    Ops {
-        /// Threads to compute with
-        #[arg(long, value_name = "N", default_value = "2", value_parser = threads)]
-        threads: usize,
-        /// Print a JSON object
-        #[arg(long)]
-        json: bool,
-    },
 }
 
 /// A size or a count: at least 1.
@@ -271,6 +135,7 @@ fn engine() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Preset;
     use clap::CommandFactory;
 
     fn parse(line: &str) -> Result<Cli, String> {

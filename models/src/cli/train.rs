@@ -3,13 +3,83 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use serde_json::json;
 
-use super::{TrainArgs, generate, peak_rss_mb, say};
+use super::{generate, number, peak_rss_mb, say, size, threads};
 use crate::curve::Curve;
 use crate::progress::Progress;
 use crate::train::{Event, Length, Outcome, TrainOptions};
-use crate::{CharTokenizer, Error, Gpt, GptConfig, Preset, Result, TextDataset, checkpoint, corpus};
+use crate::{CharTokenizer, Error, Gpt, GptConfig, LanguageModel, Preset, Result, TextDataset, checkpoint, corpus};
+
+/// Options of `gpt train`.
+#[derive(Debug, Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "Example:\n  gpt train --data input.txt --preset nano-cpu --steps 2000 --out runs/mine --json"
+)]
+pub(super) struct TrainArgs {
+    /// The text to learn from [default: this program's own sources]
+    #[arg(long, value_name = "FILE")]
+    pub(super) data: Option<PathBuf>,
+    /// The directory for the model and the loss curve [default: runs/<preset>]
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// The sizes that the next five options change
+    #[arg(long, default_value = "nano-cpu")]
+    pub(super) preset: Preset,
+    /// Transformer blocks
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub(super) layers: Option<usize>,
+    /// Attention heads; they divide the width
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub(super) heads: Option<usize>,
+    /// Numbers per token
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub(super) width: Option<usize>,
+    /// Tokens that the model sees at once
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub(super) context: Option<usize>,
+    /// Windows of text per step
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub(super) batch: Option<usize>,
+    /// Training steps
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = size)]
+    pub(super) steps: usize,
+    /// The largest learning rate of AdamW
+    #[arg(long, value_name = "X", default_value = "1e-3", value_parser = number)]
+    pub(super) lr: f64,
+    /// The learning rate of the last step [default: 1e-4, or a tenth of --lr where that is less]
+    #[arg(long, value_name = "X", value_parser = number)]
+    pub(super) min_lr: Option<f64>,
+    /// Steps over which the learning rate rises
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(super) warmup: usize,
+    /// Weight decay of the matrices
+    #[arg(long, value_name = "X", default_value = "0.1", value_parser = number)]
+    pub(super) weight_decay: f64,
+    /// The gradient's norm is cut to it; 0 cuts nothing
+    #[arg(long, value_name = "X", default_value = "1", value_parser = number)]
+    pub(super) clip: f64,
+    /// The probability that a number is dropped in training
+    #[arg(long, value_name = "P", default_value = "0", value_parser = number)]
+    pub(super) dropout: f64,
+    /// Steps between estimates of the validation loss
+    #[arg(long, value_name = "N", default_value = "250", value_parser = size)]
+    pub(super) eval_every: usize,
+    /// Batches of such an estimate
+    #[arg(long, value_name = "N", default_value = "20", value_parser = size)]
+    pub(super) eval_batches: usize,
+    /// Decides the first weights and the batches
+    #[arg(long, value_name = "N", default_value = "1337")]
+    pub(super) seed: u64,
+    /// Threads to compute with [default: one per core]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(super) threads: Option<usize>,
+    /// Print a JSON object as the last line
+    #[arg(long)]
+    pub(super) json: bool,
+}
 
 /// The length of the sample after a training run.
 const SAMPLE: usize = 500;
@@ -160,7 +230,7 @@ fn carry_out(plan: &Plan, program: &str) -> Result<()> {
 
 /// Trains with a progress display. In a new directory the table of the losses so far is there from the first evaluation
 /// on; that of an older model stays until this run has succeeded.
-fn watch(plan: &Plan, model: &Gpt, data: &TextDataset, csv: &Path) -> Result<Outcome> {
+fn watch(plan: &Plan, model: &dyn LanguageModel, data: &TextDataset, csv: &Path) -> Result<Outcome> {
     let mut progress = Progress::new();
     let mut problem = None;
     let replaces = plan.out.join(checkpoint::WEIGHTS).exists();

@@ -1,7 +1,7 @@
 //! Linear layers with low-rank adapters.
 
 use crate::harness::*;
-use models::{Gpt, GptConfig};
+use models::{Gpt, GptConfig, LanguageModel};
 use nn::lora::{LoraOptions, add_lora, lora_state_dict, merge_lora};
 use optim::{AdamW, AdamWOptions, Optimizer};
 use tests::assert_close;

@@ -7,6 +7,7 @@ use std::ops::Range;
 use autograd::Var;
 use tensor::{Attention, DType, Tensor};
 
+use super::cache::KeyValueCache;
 use super::heads::Heads;
 use crate::{Forward, Linear, LinearOptions, Module, Parameter, Training, init};
 
@@ -219,6 +220,25 @@ impl MultiheadAttention {
         self.join(&joined, query)
     }
 
+    /// Causal self-attention of the next positions `x`, of which `cache` holds those before: what
+    /// [`forward`](MultiheadAttention::forward) gives for them as the last ones of the whole sequence. With a `mask` (bool,
+    /// true where a query may look, broadcast to `[b, h, t, s]`) they look at what it allows instead.
+    ///
+    /// For inference, without dropout and without gradients: see [`KeyValueCache`].
+    ///
+    /// # Shape
+    /// `[t, b, e] -> [t, b, e]`, or with `batch_first` `[b, t, e]`; `[t, e]` without a batch.
+    ///
+    /// # Panics
+    /// When the sizes do not fit, the cache is full, the inputs need gradients, or there are keys that `add_bias_kv` or
+    /// `add_zero_attn` adds.
+    #[track_caller]
+    pub fn forward_cached(&self, x: &Var, cache: &mut KeyValueCache, mask: Option<&Tensor>) -> Var {
+        let heads = self.project(x, x, x);
+        assert!(heads.added == 0, "MultiheadAttention: keys that are added would enter the cache with every step");
+        self.join(&cache.attend(&heads.q, &heads.k, &heads.v, mask), x)
+    }
+
     /// The output together with the weights that made it: `[b, t, s]` averaged over the heads, or `[b, h, t, s]`
     /// (without `b` when the inputs have no batch).
     ///
@@ -358,6 +378,63 @@ impl MultiheadAttention {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use autograd::no_grad;
+
+    #[test]
+    fn positions_one_by_one_are_the_whole_at_once() {
+        for batch_first in [false, true] {
+            let options = MultiheadAttentionOptions { batch_first, dtype: DType::F64, ..Default::default() };
+            let module = MultiheadAttention::with(6, 2, options);
+            let x = Var::new(Tensor::randn([7, 7, 6], DType::F64));
+            let whole = module.forward(&x, &x, &x, &AttentionMasks::causal()).value();
+            let dim = if batch_first { 1 } else { 0 };
+            for chunks in [&[7][..], &[1; 7], &[3, 1, 1, 2], &[1, 4, 2]] {
+                let (mut cache, mut from) = (KeyValueCache::new(9), 0);
+                for &t in chunks {
+                    let part = no_grad(|| module.forward_cached(&x.narrow(dim, from, t), &mut cache, None));
+                    assert!(part.value().allclose(&whole.narrow(dim, from, t), 1e-12, 1e-12), "{chunks:?} at {from}");
+                    from += t;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_cache_is_written_in_place_and_its_rows_can_be_chosen() {
+        let draw = |b: usize, t: usize| Var::new(Tensor::randn([b, 2, t, 4], DType::F32));
+        let mut cache = KeyValueCache::new(5);
+        let (q, k, v) = (draw(2, 4), draw(2, 4), draw(2, 4));
+        cache.attend(&q, &k, &v, None);
+        let copies = tensor::memory::stats().copies_on_write;
+        let (q1, k1, v1) = (draw(2, 1), draw(2, 1), draw(2, 1));
+        let mut other = cache.clone();
+        other.select(&Tensor::from([1_i64, 0, 1]));
+        let plain = cache.attend(&q1, &k1, &v1, None).value();
+        assert_eq!(tensor::memory::stats().copies_on_write, copies);
+        let chosen = |x: &Var| x.index_select(0, &Tensor::from([1_i64, 0, 1]));
+        let moved = other.attend(&chosen(&q1), &chosen(&k1), &chosen(&v1), None);
+        assert!(moved.value().bit_eq(&plain.index_select(0, &Tensor::from([1_i64, 0, 1]))));
+        cache.clear();
+        assert!(cache.is_empty() && cache.capacity() == 5);
+        cache.attend(&draw(3, 1), &draw(3, 1), &draw(3, 1), None);
+        assert_eq!(cache.len(), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "there is room for 5 positions, 4 are seen and 2 more do not fit")]
+    fn a_full_cache_is_refused() {
+        let draw = |t: usize| Var::new(Tensor::randn([1, 2, t, 4], DType::F32));
+        let mut cache = KeyValueCache::new(5);
+        cache.attend(&draw(4), &draw(4), &draw(4), None);
+        cache.attend(&draw(2), &draw(2), &draw(2), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "compute them under no_grad")]
+    fn gradients_do_not_get_lost_in_a_cache() {
+        let module = MultiheadAttention::new(4, 2);
+        module.forward_cached(&Var::new(Tensor::ones([1, 1, 4], DType::F32)), &mut KeyValueCache::new(2), None);
+    }
 
     #[test]
     fn the_heads_of_self_attention_are_views_of_one_product() {

@@ -2,6 +2,7 @@
 
 mod attention;
 mod block;
+mod cache;
 mod decoder;
 mod encoder;
 mod heads;
@@ -9,6 +10,7 @@ mod whole;
 
 pub use attention::*;
 pub use block::{Activation, TransformerLayerOptions};
+pub use cache::*;
 pub use decoder::*;
 pub use encoder::*;
 pub use whole::*;
