@@ -50,7 +50,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
         _ => beginning(&tokenizer),
     };
     let ids = tokenizer.encode(&prompt).map_err(|e| Error::invalid(format!("the prompt has {e}")))?;
-    let sampling = Sampling { temperature: args.temperature, top_k: args.top_k };
+    let sampling = Sampling { temperature: args.temperature, top_k: args.top_k, ..Sampling::default() };
     let tokens = Generation::new(&*model, &ids, sampling, args.seed).take(args.max_new);
     let mut out = io::stdout().lock();
     let mut written = 0;
@@ -59,8 +59,8 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     if write!(out, "{shown}").and_then(|()| out.flush()).is_err() {
         return Ok(());
     }
-    for id in tokens {
-        if write!(out, "{}", tokenizer.char_of(id)?).and_then(|()| out.flush()).is_err() {
+    for token in tokens {
+        if write!(out, "{}", tokenizer.char_of(token.id)?).and_then(|()| out.flush()).is_err() {
             return Ok(());
         }
         written += 1;
@@ -75,8 +75,8 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
 /// A text of `length` characters from a model that was just trained.
 pub(super) fn sample(model: &dyn LanguageModel, tokenizer: &CharTokenizer, length: usize, seed: u64) -> Result<String> {
     let ids = tokenizer.encode(&beginning(tokenizer))?;
-    let sampling = Sampling { temperature: 0.8, top_k: None };
-    let ids: Vec<i64> = Generation::new(model, &ids, sampling, seed).take(length).collect();
+    let sampling = Sampling { temperature: 0.8, ..Sampling::default() };
+    let ids: Vec<i64> = Generation::new(model, &ids, sampling, seed).take(length).map(|token| token.id).collect();
     tokenizer.decode(&ids)
 }
 

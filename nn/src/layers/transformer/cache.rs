@@ -6,7 +6,7 @@
 use autograd::Var;
 use tensor::{Attention, DType, Tensor};
 
-/// Keys and values of one attention layer, in memory that is reserved once and written in place.
+/// Keys and values of one attention layer, in memory that doubles when it is full and is written in place.
 ///
 /// For inference: what enters it must not need a gradient, see [`no_grad`](autograd::no_grad).
 ///
@@ -27,14 +27,14 @@ use tensor::{Attention, DType, Tensor};
 /// ```
 #[derive(Debug, Clone)]
 pub struct KeyValueCache {
-    /// `[b, g, capacity, d]` each, from the first positions on.
+    /// `[b, g, n, d]` each with `n` at most `capacity`, the first `len` of which are in use.
     memory: Option<[Tensor; 2]>,
     len: usize,
     capacity: usize,
 }
 
 impl KeyValueCache {
-    /// Room for `capacity` positions.
+    /// Room for `capacity` positions, for which memory is reserved as they come.
     pub fn new(capacity: usize) -> KeyValueCache {
         KeyValueCache { memory: None, len: 0, capacity }
     }
@@ -67,11 +67,9 @@ impl KeyValueCache {
     #[track_caller]
     pub fn select(&mut self, rows: &Tensor) {
         if let Some(memory) = &mut self.memory {
-            let seen = |x: &Tensor| x.narrow(2, 0, self.len).index_select(0, rows);
-            let chosen = [seen(&memory[0]), seen(&memory[1])];
-            for (memory, chosen) in memory.iter_mut().zip(&chosen) {
-                *memory = reserved(chosen, self.capacity);
-                memory.assign_(|all| all.narrow(2, 0, self.len), chosen);
+            for memory in memory {
+                let room = memory.dim(2);
+                *memory = reserved(&memory.narrow(2, 0, self.len).index_select(0, rows), self.len, room);
             }
         }
     }
@@ -114,11 +112,16 @@ impl KeyValueCache {
             self.capacity,
             self.len
         );
-        let memory = self.memory.get_or_insert_with(|| [0, 1].map(|i| reserved(&new[i], self.capacity)));
-        if self.len == 0 && (0..2).any(|i| memory[i].dim(0) != new[i].dim(0)) {
-            // Another batch after `clear`.
-            *memory = [0, 1].map(|i| reserved(&new[i], self.capacity));
+        // After `clear` another batch may come.
+        let fits =
+            |memory: &[Tensor; 2]| memory[0].dim(2) >= len && (self.len > 0 || memory[0].dim(0) == new[0].dim(0));
+        if !self.memory.as_ref().is_some_and(fits) {
+            let room = len.next_power_of_two().max(LEAST).min(self.capacity);
+            let seen = self.memory.take().filter(|_| self.len > 0);
+            self.memory =
+                Some([0, 1].map(|i| reserved(seen.as_ref().map_or(&new[i], |seen| &seen[i]), self.len, room)));
         }
+        let memory = self.memory.as_mut().expect("reserved just now");
         for (memory, new) in memory.iter_mut().zip(&new) {
             let at = |all: &Tensor| all.narrow(2, self.len as isize, t);
             assert!(
@@ -134,7 +137,12 @@ impl KeyValueCache {
     }
 }
 
-/// Memory for `capacity` positions like those of `new`, `[b, g, t, d]`.
-fn reserved(new: &Tensor, capacity: usize) -> Tensor {
-    Tensor::zeros([new.dim(0), new.dim(1), capacity, new.dim(3)], new.dtype())
+/// The fewest positions that memory is reserved for.
+const LEAST: usize = 64;
+
+/// Memory for `room` positions, of which the first `len` are those of `seen`, `[b, g, .., d]`.
+fn reserved(seen: &Tensor, len: usize, room: usize) -> Tensor {
+    let mut memory = Tensor::zeros([seen.dim(0), seen.dim(1), room, seen.dim(3)], seen.dtype());
+    memory.assign_(|all| all.narrow(2, 0, len), &seen.narrow(2, 0, len));
+    memory
 }
