@@ -8,7 +8,7 @@
 //! | [`data`] | data sets, the loader, files |
 //! | [`tokenizer`], [`corpus`] | text to tokens |
 //! | [`train`], [`curve`], [`progress`] | the trainer, its loss curve, what it shows |
-//! | [`generate`] | text from a model |
+//! | [`generate`], [`evaluate`] | text from a model, and how well it predicts one |
 //! | [`checkpoint`] | model directories in the Hugging Face layout |
 //! | [`presets`], [`mod@bench`], [`cli`] | the `gpt` command |
 
@@ -19,6 +19,7 @@ pub mod corpus;
 pub mod curve;
 pub mod data;
 mod error;
+pub mod evaluate;
 pub mod generate;
 pub mod gpt;
 pub mod language_model;

@@ -3,17 +3,22 @@
 //! Whatever a user gives that cannot be used ends in one line on stderr and the exit code 2.
 
 mod bench;
+mod eval;
 mod generate;
+mod logits;
 mod train;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use bench::{Bench, BenchArgs};
+use eval::EvalArgs;
 use generate::GenerateArgs;
+use logits::LogitsArgs;
 use train::TrainArgs;
 
 use crate::Error;
@@ -40,6 +45,10 @@ enum Command {
     Train(TrainArgs),
     /// Write text with a trained model
     Generate(GenerateArgs),
+    /// Measure how well a model predicts a text
+    Eval(EvalArgs),
+    /// Write the logits of given tokens into a safetensors file
+    Logits(LogitsArgs),
     /// Measure the speed of training steps or of small operations
     Bench(BenchArgs),
 }
@@ -69,6 +78,25 @@ fn number(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The id of a token; whether it is in the vocabulary is for the model to say.
+fn token_id(text: &str) -> Result<i64, String> {
+    text.trim().parse().map_err(|_| "not the number of a token".into())
+}
+
+/// Reads a text file.
+fn read_text(path: &Path) -> crate::Result<String> {
+    let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
+    let text = String::from_utf8(bytes).map_err(|e| Error::in_file(path, format!("not a UTF-8 text: {e}")))?;
+    if text.is_empty() { Err(Error::in_file(path, "the file is empty")) } else { Ok(text) }
+}
+
+/// The memory of this machine in bytes, as Linux tells it.
+fn total_memory() -> Option<u64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// Runs the command line `args` (the first is the program) and gives the exit code: 0, 1 when something cannot be
 /// written, 2 when what the user gave cannot be used.
 pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
@@ -89,6 +117,8 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
         None => train::two_minutes(&program),
         Some(Command::Train(args)) => train::run(&args, &program),
         Some(Command::Generate(args)) => generate::run(&args),
+        Some(Command::Eval(args)) => eval::run(&args),
+        Some(Command::Logits(args)) => logits::run(&args),
         Some(Command::Bench(BenchArgs { what: Bench::Train { preset, threads, seconds, json } })) => {
             bench::train(preset, threads, seconds, json)
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
-use super::{generate, number, peak_rss_mb, say, size, threads};
+use super::{generate, number, peak_rss_mb, read_text, say, size, threads, total_memory};
 use crate::curve::Curve;
 use crate::progress::Progress;
 use crate::train::{Event, Length, Outcome, TrainOptions};
@@ -247,13 +247,6 @@ fn watch(plan: &Plan, model: &dyn LanguageModel, data: &TextDataset, csv: &Path)
     problem.map_or(outcome, Err)
 }
 
-/// Reads a text file.
-fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|e| Error::read(path, e))?;
-    let text = String::from_utf8(bytes).map_err(|e| Error::in_file(path, format!("not a UTF-8 text: {e}")))?;
-    if text.is_empty() { Err(Error::in_file(path, "the file is empty")) } else { Ok(text) }
-}
-
 /// Refuses a run that cannot fit the memory of this machine, where the system tells how much there is.
 ///
 /// AdamW needs four numbers per parameter (the weight, its gradient and two means), and a token of the batch at least
@@ -273,13 +266,6 @@ fn check_memory(config: &GptConfig, batch: usize) -> Result<()> {
         ))),
         _ => Ok(()),
     }
-}
-
-/// The memory of this machine in bytes, as Linux tells it.
-fn total_memory() -> Option<u64> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Makes the directory `out` and makes sure that files can be written there: it would be late to learn it afterwards.
