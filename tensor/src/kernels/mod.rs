@@ -19,6 +19,7 @@ pub(crate) mod optimizer;
 pub(crate) mod pair_loss;
 pub(crate) mod parallel;
 pub(crate) mod pool;
+pub(crate) mod quantized;
 pub(crate) mod reduce;
 pub(crate) mod resample;
 pub(crate) mod rows;

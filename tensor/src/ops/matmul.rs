@@ -2,11 +2,11 @@
 
 use crate::dtype::dispatch;
 use crate::error::OrPanic;
-use crate::kernels::gemm::{self, Add, Gemm, Matrix, Size};
+use crate::kernels::gemm::{self, Add, Gemm, Matrix, Size, stream};
 use crate::kernels::walk::Walk;
 use crate::layout::Layout;
 use crate::shape::broadcast_shapes;
-use crate::{DType, Error, Result, Shape, Tensor};
+use crate::{DType, Element, Error, Result, Shape, Tensor, bf16, f16};
 
 const RULE: &str = "[.., m, k] @ [.., k, n]";
 
@@ -125,6 +125,9 @@ impl Tensor {
         let of_bias = bias.map_or(DType::Bool, Tensor::dtype);
         let dtype = self.dtype().promote(weight.dtype()).promote(of_bias);
         let compute = dtype.compute();
+        if weight.dtype().is_half() && compute == DType::F32 {
+            return self.linear_halves(weight, bias, shape).to_dtype(dtype);
+        }
         let (x, weight) = (self.to_dtype(compute), weight.to_dtype(compute));
         let bias = bias.map(|bias| bias.to_dtype(compute).contiguous());
         let mut layout = x.layout().clone();
@@ -133,6 +136,42 @@ impl Tensor {
         }
         product(&x, layout, &weight, weight.layout().transpose(0, 1), bias.as_ref(), shape).to_dtype(dtype)
     }
+
+    /// [`linear`](Tensor::linear) with a weight of halves, which is widened while it is read, in f32.
+    #[track_caller]
+    fn linear_halves(&self, weight: &Tensor, bias: Option<&Tensor>, shape: Shape) -> Tensor {
+        let mut weight = weight.clone();
+        if weight.layout().strides[1] != 1 || weight.layout().strides[0] < 0 {
+            weight = weight.copy();
+        }
+        let layout = weight.layout();
+        let (len, apart) = (layout.shape[1], layout.strides[0] as usize);
+        fn rows<W: Element>(weight: &Tensor, len: usize, apart: usize) -> stream::Dense<'_, W> {
+            let view = weight.elements::<W>();
+            stream::Dense { data: &view.data[view.layout.offset.min(view.data.len())..], len, apart }
+        }
+        match weight.dtype() {
+            DType::BF16 => linear_in(self, &rows::<bf16>(&weight, len, apart), bias, shape),
+            _ => linear_in(self, &rows::<f16>(&weight, len, apart), bias, shape),
+        }
+    }
+}
+
+/// `x w^T + bias` in f32, the weights in any format; `shape` is that of the result.
+#[track_caller]
+pub(crate) fn linear_in<F: stream::Format>(x: &Tensor, w: &F, bias: Option<&Tensor>, shape: Shape) -> Tensor {
+    let x = x.to_dtype(DType::F32);
+    let bias = bias.map(|bias| bias.to_dtype(DType::F32).contiguous());
+    let (&k, leading) = x.dims().split_last().expect("linear_shape has seen a dimension");
+    let size = Size { m: leading.iter().product(), k, n: shape[shape.len() - 1] };
+    let x = x.reshape([size.m, k]);
+    let (view, strides) = (x.elements::<f32>(), x.strides());
+    let matrix = Matrix { data: view.data, offset: view.layout.offset, row: strides[0], column: strides[1] };
+    let add = match &bias {
+        Some(bias) => Add::Bias(bias.as_slice::<f32>().expect("made contiguous")),
+        None => Add::Nothing,
+    };
+    Tensor::build::<f32>(shape, |c| stream::gemm(size, matrix, w, add, c))
 }
 
 /// The product of matrices (with batch dimensions), as a tensor of `shape`.
@@ -237,6 +276,38 @@ mod tests {
         assert!(
             linear_shape(&[3, 4], &[6, 5], None).unwrap_err().to_string().contains("input features differ, 4 != 5")
         );
+    }
+
+    #[test]
+    fn weights_of_halves_are_widened_while_they_are_read() {
+        let mut g = Generator::new(3);
+        let mut rand = |shape: &[usize]| Tensor::randn_with(shape, DType::F32, &mut g);
+        for dtype in [DType::F16, DType::BF16] {
+            for (out, len) in [(7, 5), (70, 96), (33, 257), (1, 64), (3, 0), (0, 4)] {
+                let weights = [
+                    rand(&[out, len]),
+                    rand(&[len, out]).t(),
+                    rand(&[out, 2 * len + 1]).narrow(1, 1, len),
+                    rand(&[out, len]).flip(&[0]),
+                    rand(&[1, len]).expand([out, len]),
+                ];
+                let bias = rand(&[out]);
+                for (i, w) in weights.iter().map(|w| w.to_dtype(dtype)).enumerate() {
+                    // Conversions bring the rows in order; this view of halves does not.
+                    let w = if i == 1 { w.t().contiguous().t() } else { w };
+                    for x in [rand(&[len]), rand(&[4, len]), rand(&[len, 9]).t(), rand(&[2, 20, len])] {
+                        let expected = x.linear(&w.to_dtype(DType::F32), Some(&bias));
+                        let y = x.linear(&w, Some(&bias));
+                        assert!(y.dtype() == DType::F32 && y.allclose(&expected, 1e-5, 2e-5), "{y}\n{expected}");
+                        let x = x.to_dtype(dtype);
+                        let y = x.linear(&w, None);
+                        let expected = x.to_dtype(DType::F32).linear(&w.to_dtype(DType::F32), None);
+                        assert_eq!((y.dtype(), y.shape()), (dtype, expected.shape()));
+                        assert!(y.to_dtype(DType::F32).allclose(&expected, 1e-2, 1e-4));
+                    }
+                }
+            }
+        }
     }
 
     #[test]

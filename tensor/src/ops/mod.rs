@@ -10,7 +10,7 @@ mod diagonal;
 pub(crate) mod division;
 pub mod einsum;
 mod elementwise;
-mod index;
+pub(crate) mod index;
 mod indexing;
 pub(crate) mod indices;
 mod join;

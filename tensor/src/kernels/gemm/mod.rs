@@ -11,6 +11,7 @@ pub(crate) mod pack;
 pub(crate) mod packed;
 mod plain;
 mod portable;
+pub(crate) mod stream;
 mod thin;
 
 use crate::dtype::{Float, Number};

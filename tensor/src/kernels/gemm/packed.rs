@@ -23,7 +23,19 @@ pub(crate) fn piece(total: usize, most: usize, unit: usize) -> usize {
     total.div_ceil(total.div_ceil(most)).next_multiple_of(unit)
 }
 
-pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mut [T], kernel: Kernel<T>) {
+/// The right operand of a product, as what its panels are packed from.
+pub(super) trait Panels<T>: Sync {
+    /// Packs `deep` elements, from row `p` on, of `count` columns, from `column` on: see [`pack_panel`].
+    fn pack(&self, column: usize, p: usize, count: usize, unit: usize, deep: usize, to: &mut [T]);
+}
+
+impl<T: Float> Panels<T> for Matrix<'_, T> {
+    fn pack(&self, column: usize, p: usize, count: usize, unit: usize, deep: usize, to: &mut [T]) {
+        pack_panel(self.from(p, column).transposed(), count, unit, deep, to);
+    }
+}
+
+pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: impl Panels<T>, add: Add<T>, c: &mut [T], kernel: Kernel<T>) {
     let Size { m, k, n } = size;
     let Kernel { mr, nr, .. } = kernel;
     let (depth, slab_m, slab_n) = (piece(k, DEPTH, 1), piece(m, SLAB, mr), piece(n, SLAB, nr));
@@ -59,8 +71,7 @@ pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>
                         if of_a {
                             pack_panel(a.from(i + panel * mr, p), unit.min(rows - panel * mr), unit, deep, to);
                         } else {
-                            let b = b.from(p, j + panel * nr).transposed();
-                            pack_panel(b, unit.min(columns - panel * nr), unit, deep, to);
+                            b.pack(j + panel * nr, p, unit.min(columns - panel * nr), unit, deep, to);
                         }
                     }
                 };
