@@ -36,4 +36,4 @@ pub use gpt::{Gpt, GptConfig};
 pub use language_model::{Cache, LanguageModel, ModelConfig};
 pub use mlp::Mlp;
 pub use presets::Preset;
-pub use tokenizer::CharTokenizer;
+pub use tokenizer::Tokenizer;

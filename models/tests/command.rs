@@ -90,7 +90,7 @@ fn a_trained_model_is_saved_reported_and_writes() {
     assert!(fs::read_to_string(at("loss.svg")).unwrap().starts_with("<svg"));
     let (model, tokenizer) = checkpoint::load(&dir.path().join("again")).unwrap();
     assert_eq!(model.config().num_parameters(), report["parameters"].as_u64());
-    assert!(tokenizer.chars().contains(&'\u{e9}'));
+    assert!(tokenizer.token_to_id("\u{e9}").is_some());
     // The same options give the same bytes.
     let same = |name: &str| fs::read(at(name)).unwrap() == fs::read(dir.path().join("model").join(name)).unwrap();
     assert!(same("model.safetensors") && same("config.json") && same("tokenizer.json"));

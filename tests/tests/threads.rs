@@ -1,14 +1,14 @@
 //! The bits of a result do not depend on the number of threads: the same checkpoint bytes from 1, 2 and 3 of them.
 
 use models::train::{Length, TrainOptions, train};
-use models::{CharTokenizer, Gpt, GptConfig, TextDataset, checkpoint};
+use models::{Gpt, GptConfig, TextDataset, Tokenizer, checkpoint};
 
 #[test]
 fn a_training_run_writes_the_same_bytes_with_one_two_and_three_threads() {
     // Large enough for every kernel to be spread over threads; with dropout for the parallel random numbers, and without
     // for fused attention, which dropout turns off.
     let text: String = (0..20_000u32).map(|i| char::from(b'a' + (i * i / 7 + i / 3) as u8 % 26)).collect();
-    let tokenizer = CharTokenizer::from_text(&text).unwrap();
+    let tokenizer = Tokenizer::chars(&text).unwrap();
     let data = TextDataset::new(&text, &tokenizer, 64).unwrap();
     let run = |threads: usize, dropout: f64| {
         tensor::set_num_threads(threads);

@@ -9,7 +9,7 @@ mod weights;
 
 use std::path::Path;
 
-use crate::{CharTokenizer, Error, GptConfig, LanguageModel, ModelConfig, Result};
+use crate::{Error, GptConfig, LanguageModel, ModelConfig, Result, Tokenizer};
 
 pub use config::{config_from_json, config_to_json};
 pub use weights::{from_hugging_face, to_hugging_face};
@@ -33,7 +33,7 @@ pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 ///
 /// # Errors
 /// When the directory or a file cannot be written.
-pub fn save(dir: &Path, model: &dyn LanguageModel, tokenizer: &CharTokenizer) -> Result<()> {
+pub fn save(dir: &Path, model: &dyn LanguageModel, tokenizer: &Tokenizer) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| Error::write(dir, e))?;
     let staging = tempfile::Builder::new().prefix(".saving-").tempdir_in(dir).map_err(|e| Error::write(dir, e))?;
     let new = staging.path();
@@ -42,7 +42,7 @@ pub fn save(dir: &Path, model: &dyn LanguageModel, tokenizer: &CharTokenizer) ->
     };
     let ModelConfig::Gpt(config) = model.config();
     write(CONFIG, config_to_json(&config))?;
-    write(TOKENIZER, tokenizer.to_json())?;
+    write(TOKENIZER, tokenizer.to_json().to_owned())?;
     write(TOKENIZER_CONFIG, tokenizer_config(&config))?;
     // Python's libraries refuse a file that does not say which framework's layout it has.
     let metadata = [("format".to_string(), "pt".to_string())];
@@ -92,9 +92,9 @@ pub fn load_model(dir: &Path) -> Result<Box<dyn LanguageModel>> {
 /// Reads the model and the tokenizer of the directory `dir`.
 ///
 /// # Errors
-/// As [`load_model`] and [`CharTokenizer::load`], and when the tokenizer has another vocabulary size than the model.
-pub fn load(dir: &Path) -> Result<(Box<dyn LanguageModel>, CharTokenizer)> {
-    let tokenizer = CharTokenizer::load(&dir.join(TOKENIZER))?;
+/// As [`load_model`] and [`Tokenizer::load`], and when the tokenizer has another vocabulary size than the model.
+pub fn load(dir: &Path) -> Result<(Box<dyn LanguageModel>, Tokenizer)> {
+    let tokenizer = Tokenizer::load(dir.join(TOKENIZER))?;
     let model = load_model(dir)?;
     let (has, needs) = (tokenizer.vocab_size(), model.vocab());
     if has != needs {
@@ -110,9 +110,9 @@ mod tests {
     use nn::prelude::*;
     use serde_json::{Value, json};
 
-    fn tiny() -> (Gpt, CharTokenizer) {
+    fn tiny() -> (Gpt, Tokenizer) {
         let config = GptConfig { layers: 2, heads: 2, dropout: 0.25, norm_eps: 1e-6, ..GptConfig::new(5, 4, 8) };
-        (Gpt::new(config).unwrap(), CharTokenizer::from_text("abcde").unwrap())
+        (Gpt::new(config).unwrap(), Tokenizer::chars("abcde").unwrap())
     }
 
     /// The message of the error, of one line, that loading `dir` gives.
@@ -206,7 +206,7 @@ mod tests {
         assert!(refused(dir.path()).contains("wte.weight is [5, 8], needs [1099511627776, 8]"));
 
         std::fs::write(at(CONFIG), config_to_json(model.config())).unwrap();
-        std::fs::write(at(TOKENIZER), CharTokenizer::from_text("abc").unwrap().to_json()).unwrap();
+        std::fs::write(at(TOKENIZER), Tokenizer::chars("abc").unwrap().to_json()).unwrap();
         assert!(refused(dir.path()).contains("3 tokens, config.json has 5"));
         std::fs::write(at(CONFIG), [0xff, 0xfe]).unwrap();
         assert!(refused(dir.path()).contains(CONFIG));

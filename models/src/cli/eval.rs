@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{read_text, say, size, threads, token_id};
 use crate::evaluate::perplexity;
 use crate::progress::Progress;
-use crate::{CharTokenizer, Error, Result, checkpoint};
+use crate::{Error, Result, Tokenizer, checkpoint};
 
 /// Options of `gpt eval`.
 #[derive(Debug, Args)]
@@ -93,7 +93,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
 
 /// The bytes of the text of `ids` without the first, where the directory has a tokenizer that tells.
 fn decoded_bytes(dir: &Path, ids: &[i64]) -> Option<usize> {
-    let tokenizer = CharTokenizer::load(&dir.join(checkpoint::TOKENIZER)).ok()?;
+    let tokenizer = Tokenizer::load(dir.join(checkpoint::TOKENIZER)).ok()?;
     let text = tokenizer.decode(ids).ok()?;
     // A replacement character stands for bytes that are no whole character; nobody knows how many.
     if text.contains(char::REPLACEMENT_CHARACTER) { None } else { predicted_bytes(&tokenizer, ids, &text) }
@@ -103,7 +103,7 @@ fn decoded_bytes(dir: &Path, ids: &[i64]) -> Option<usize> {
 ///
 /// A token that does not stand for text, like one that begins every text, has no bytes. `None` when the first token is a
 /// part of a character and it cannot be told which.
-fn predicted_bytes(tokenizer: &CharTokenizer, ids: &[i64], text: &str) -> Option<usize> {
+fn predicted_bytes(tokenizer: &Tokenizer, ids: &[i64], text: &str) -> Option<usize> {
     for k in 1..=ids.len().min(4) {
         let beginning = tokenizer.decode(&ids[..k]).ok()?;
         if !text.starts_with(&beginning) {
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn the_first_token_is_not_predicted() {
         let text = "\u{e9}t\u{e9}";
-        let tokenizer = CharTokenizer::from_text(text).unwrap();
+        let tokenizer = Tokenizer::chars(text).unwrap();
         let ids = tokenizer.encode(text).unwrap();
         assert_eq!(predicted_bytes(&tokenizer, &ids, text), Some(3));
         assert_eq!(predicted_bytes(&tokenizer, &ids[..1], "\u{e9}"), Some(0));

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{number, size, threads};
 use crate::generate::{Generation, Sampling};
-use crate::{CharTokenizer, Error, LanguageModel, Result, checkpoint};
+use crate::{Error, LanguageModel, Result, Tokenizer, checkpoint};
 
 /// Options of `gpt generate`.
 #[derive(Debug, Args)]
@@ -39,17 +39,18 @@ pub(super) struct GenerateArgs {
     pub(super) threads: Option<usize>,
 }
 
-/// Writes the prompt and what the model adds to it on stdout, character by character.
+/// Writes the prompt and what the model adds to it on stdout, token by token.
 pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     if let Some(threads) = args.threads {
         tensor::set_num_threads(threads);
     }
     let (model, tokenizer) = checkpoint::load(&args.model)?;
-    let prompt = match &args.prompt {
-        Some(text) if !text.is_empty() => text.clone(),
-        _ => beginning(&tokenizer),
+    let ids = match &args.prompt {
+        Some(text) if !text.is_empty() => {
+            tokenizer.encode_with_special_tokens(text).map_err(|e| Error::invalid(format!("the prompt has {e}")))?
+        }
+        _ => tokenizer.beginning(),
     };
-    let ids = tokenizer.encode(&prompt).map_err(|e| Error::invalid(format!("the prompt has {e}")))?;
     let sampling = Sampling { temperature: args.temperature, top_k: args.top_k, ..Sampling::default() };
     let tokens = Generation::new(&*model, &ids, sampling, args.seed).take(args.max_new);
     let mut out = io::stdout().lock();
@@ -59,29 +60,26 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     if write!(out, "{shown}").and_then(|()| out.flush()).is_err() {
         return Ok(());
     }
+    let mut stream = tokenizer.stream();
     for token in tokens {
-        if write!(out, "{}", tokenizer.char_of(token.id)?).and_then(|()| out.flush()).is_err() {
+        let text = stream.push(token.id)?.unwrap_or_default();
+        if write!(out, "{text}").and_then(|()| out.flush()).is_err() {
             return Ok(());
         }
         written += 1;
     }
-    let _ = writeln!(out).and_then(|()| out.flush());
+    let rest = stream.finish()?.unwrap_or_default();
+    let _ = writeln!(out, "{rest}").and_then(|()| out.flush());
     if written < args.max_new {
         return Err(Error::in_file(&args.model, "the weights give logits that are not finite"));
     }
     Ok(())
 }
 
-/// A text of `length` characters from a model that was just trained.
-pub(super) fn sample(model: &dyn LanguageModel, tokenizer: &CharTokenizer, length: usize, seed: u64) -> Result<String> {
-    let ids = tokenizer.encode(&beginning(tokenizer))?;
+/// A text of `length` tokens from a model that was just trained.
+pub(super) fn sample(model: &dyn LanguageModel, tokenizer: &Tokenizer, length: usize, seed: u64) -> Result<String> {
+    let ids = tokenizer.beginning();
     let sampling = Sampling { temperature: 0.8, ..Sampling::default() };
     let ids: Vec<i64> = Generation::new(model, &ids, sampling, seed).take(length).map(|token| token.id).collect();
     tokenizer.decode(&ids)
-}
-
-/// What to begin with when nothing is asked for: a line break, as if a line had just ended.
-fn beginning(tokenizer: &CharTokenizer) -> String {
-    let chars = tokenizer.chars();
-    if chars.contains(&'\n') { "\n".into() } else { chars[0].to_string() }
 }

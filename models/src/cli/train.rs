@@ -10,7 +10,7 @@ use super::{generate, number, peak_rss_mb, read_text, say, size, threads, total_
 use crate::curve::Curve;
 use crate::progress::Progress;
 use crate::train::{Event, Length, Outcome, TrainOptions};
-use crate::{CharTokenizer, Error, Gpt, GptConfig, LanguageModel, Preset, Result, TextDataset, checkpoint, corpus};
+use crate::{Error, Gpt, GptConfig, LanguageModel, Preset, Result, TextDataset, Tokenizer, checkpoint, corpus};
 
 /// Options of `gpt train`.
 #[derive(Debug, Args)]
@@ -161,7 +161,7 @@ fn carry_out(plan: &Plan, program: &str) -> Result<()> {
         Some(path) => (path.display().to_string(), read_text(path)?),
         None => ("this program's own sources".to_string(), corpus::TEXT.to_string()),
     };
-    let tokenizer = CharTokenizer::from_text(&text).map_err(|e| Error::invalid(format!("{name}: {e}")))?;
+    let tokenizer = Tokenizer::chars(&text).map_err(|e| Error::invalid(format!("{name}: {e}")))?;
     let config = GptConfig { vocab: tokenizer.vocab_size(), ..plan.model.clone() };
     config.check()?;
     let data =

@@ -3,7 +3,7 @@
 use tensor::{Generator, Tensor};
 
 use super::Dataset;
-use crate::{CharTokenizer, Error, Result};
+use crate::{Error, Result, Tokenizer};
 
 /// Which part of the text to draw from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl TextDataset {
     ///
     /// # Errors
     /// When `text` has characters that `tokenizer` does not know, or is too short (see [`TextDataset::from_ids`]).
-    pub fn new(text: &str, tokenizer: &CharTokenizer, context: usize) -> Result<TextDataset> {
+    pub fn new(text: &str, tokenizer: &Tokenizer, context: usize) -> Result<TextDataset> {
         TextDataset::from_ids(tokenizer.encode(text)?, context)
     }
 
@@ -250,7 +250,7 @@ mod tests {
             assert!(message.contains("too short") && message.contains(&context.to_string()), "{message}");
         }
         assert!(TextDataset::from_ids((0..100).collect(), 0).unwrap_err().to_string().contains("context"));
-        let tokenizer = CharTokenizer::from_text("ab").unwrap();
+        let tokenizer = Tokenizer::chars("ab").unwrap();
         assert!(TextDataset::new("abc", &tokenizer, 1).unwrap_err().to_string().contains("'c'"));
     }
 }
