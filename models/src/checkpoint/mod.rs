@@ -5,12 +5,14 @@
 //! `save_pretrained(dir)` writes.
 
 mod config;
+mod end;
 mod weights;
 
 use std::path::Path;
 
 use crate::{Error, GptConfig, LanguageModel, ModelConfig, Result, Tokenizer};
 
+pub use end::{GENERATION_CONFIG, end_tokens};
 pub use config::{config_from_json, config_to_json};
 pub use weights::{from_hugging_face, to_hugging_face};
 

@@ -34,6 +34,8 @@ pub enum Finish {
     Length,
     /// The model wrote one of the tokens that end a text.
     EndOfText,
+    /// It came to a string at which it stops.
+    Stop,
     /// The logits were not finite: the weights are damaged or diverged.
     NotFinite,
 }

@@ -2,8 +2,8 @@
 //!
 //! | for | there is |
 //! | --- | --- |
-//! | one text as it grows | [`Generation`], an iterator over tokens |
-//! | several texts at once | [`Batch`], step by step, and [`generate`] for the whole |
+//! | one text as it grows | [`TextGeneration`], an iterator over pieces of text; [`Generation`], one over tokens |
+//! | several texts at once | [`complete`]; for tokens [`generate`], and [`Batch`] step by step |
 //! | the likeliest text rather than likely tokens | [`beam_search`] |
 //!
 //! The model computes each position once: keys and values of earlier ones are kept in a [`Cache`](crate::Cache). When the
@@ -13,10 +13,12 @@ mod batch;
 mod beam;
 mod decoder;
 mod sampling;
+mod text;
 
 pub use batch::*;
 pub use beam::*;
 pub use sampling::*;
+pub use text::*;
 
 use crate::LanguageModel;
 
