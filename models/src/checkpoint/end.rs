@@ -22,10 +22,14 @@ pub fn end_tokens(dir: &Path) -> Result<Vec<i64>> {
         let path = dir.join(name);
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         let json: Value = serde_json::from_str(&text).map_err(|e| Error::in_file(&path, e))?;
-        match &json["eos_token_id"] {
-            Value::Null => {}
-            Value::Array(ids) => ids.iter().try_for_each(|id| token(&path, id).map(|id| drop(tokens.insert(id))))?,
-            id => drop(tokens.insert(token(&path, id)?)),
+        let ids = match &json["eos_token_id"] {
+            Value::Null => &[][..],
+            Value::Array(ids) => ids,
+            id => std::slice::from_ref(id),
+        };
+        for id in ids {
+            let is_none = || Error::in_file(&path, format!("eos_token_id {id} is no token"));
+            tokens.insert(id.as_i64().filter(|id| *id >= 0).ok_or_else(is_none)?);
         }
     }
     if tokens.is_empty()
@@ -34,11 +38,6 @@ pub fn end_tokens(dir: &Path) -> Result<Vec<i64>> {
         tokens.extend(tokenizer.end_of_text());
     }
     Ok(tokens.into_iter().collect())
-}
-
-fn token(path: &Path, id: &Value) -> Result<i64> {
-    let is_none = || Error::in_file(path, format!("eos_token_id {id} is no token"));
-    id.as_i64().filter(|id| *id >= 0).ok_or_else(is_none)
 }
 
 #[cfg(test)]

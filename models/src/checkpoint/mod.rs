@@ -12,8 +12,8 @@ use std::path::Path;
 
 use crate::{Error, GptConfig, LanguageModel, ModelConfig, Result, Tokenizer};
 
-pub use end::{GENERATION_CONFIG, end_tokens};
 pub use config::{config_from_json, config_to_json};
+pub use end::{GENERATION_CONFIG, end_tokens};
 pub use weights::{from_hugging_face, to_hugging_face};
 
 /// The file with the sizes of the model.

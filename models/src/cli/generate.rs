@@ -96,7 +96,8 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let options = args.options(checkpoint::end_tokens(&args.model)?);
     options.sampling.check()?;
     let (model, tokenizer) = checkpoint::load(&args.model)?;
-    let prompts: Vec<&str> = if args.prompt.is_empty() { vec![""] } else { args.prompt.iter().map(String::as_str).collect() };
+    let prompts: Vec<&str> =
+        if args.prompt.is_empty() { vec![""] } else { args.prompt.iter().map(String::as_str).collect() };
     let finite = match (args.beams, &prompts[..]) {
         (Some(beams), _) => search(args, beams, &*model, &tokenizer, &prompts, options.end)?,
         (None, [prompt]) if !args.json || args.stream => stream(args, &*model, &tokenizer, prompt, options)?,
@@ -182,9 +183,9 @@ fn search(
         let Some(best) = decoded.first() else { return Ok(false) };
         texts.push(if args.json {
             let beams = decoded.iter().zip(&found);
-            let beams = beams.map(|(text, beam)| {
-                json!({"text": text, "score": beam.score, "finish": name(beam.finish), "ids": beam.ids})
-            });
+            let beams = beams.map(
+                |(text, beam)| json!({"text": text, "score": beam.score, "finish": name(beam.finish), "ids": beam.ids}),
+            );
             json!({"prompt": prompt, "text": best, "beams": beams.collect::<Vec<Value>>()}).to_string()
         } else {
             format!("{prompt}{best}")
@@ -196,9 +197,8 @@ fn search(
 
 /// A finished text as an object.
 fn report(tokenizer: &Tokenizer, prompt: &str, completion: &Completion) -> Value {
-    let token = |token: &Token| {
-        json!({"id": token.id, "token": tokenizer.id_to_token(token.id), "logprob": token.logprob})
-    };
+    let token =
+        |token: &Token| json!({"id": token.id, "token": tokenizer.id_to_token(token.id), "logprob": token.logprob});
     json!({
         "prompt": prompt,
         "text": completion.text,

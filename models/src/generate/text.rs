@@ -120,9 +120,8 @@ pub fn complete(
 /// # Errors
 /// When the prompt has what the vocabulary has not.
 pub fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<i64>> {
-    let ids = tokenizer
-        .encode_with_special_tokens(prompt)
-        .map_err(|e| Error::invalid(format!("the prompt has {e}")))?;
+    let ids =
+        tokenizer.encode_with_special_tokens(prompt).map_err(|e| Error::invalid(format!("the prompt has {e}")))?;
     Ok(if ids.is_empty() || prompt.is_empty() { tokenizer.beginning() } else { ids })
 }
 
@@ -151,7 +150,9 @@ impl<'a> Texts<'a> {
         let ids = prompts.iter().map(|prompt| prompt_ids(tokenizer, prompt)).collect::<Result<Vec<_>>>()?;
         let vocab = model.vocab();
         if let Some(id) = ids.iter().flatten().find(|&&id| !usize::try_from(id).is_ok_and(|id| id < vocab)) {
-            return Err(Error::invalid(format!("the prompt has the token {id}, but the model has only {vocab} tokens")));
+            return Err(Error::invalid(format!(
+                "the prompt has the token {id}, but the model has only {vocab} tokens"
+            )));
         }
         Ok(Texts {
             batch: Batch::new(model, &ids, options),
@@ -246,7 +247,8 @@ mod tests {
         let generation = TextGeneration::new(&gpt, &tokenizer, "ab", options(120), &[]).unwrap();
         let pieces: Vec<Piece> = generation.map(Result::unwrap).collect();
         let text: String = pieces.iter().map(|piece| piece.text.as_str()).collect();
-        let ids: Vec<i64> = Generation::new(&gpt, &[97, 98], Sampling::default(), 1337).take(120).map(|t| t.id).collect();
+        let ids: Vec<i64> =
+            Generation::new(&gpt, &[97, 98], Sampling::default(), 1337).take(120).map(|t| t.id).collect();
         assert_eq!(pieces.iter().filter_map(|piece| piece.token).map(|token| token.id).collect::<Vec<_>>(), ids);
         assert_eq!(text, tokenizer.decode(&ids).unwrap());
         // Bytes at random are seldom characters: something was held back until it was clear.
