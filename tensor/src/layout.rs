@@ -127,6 +127,36 @@ impl Layout {
         Ok(view)
     }
 
+    /// Positions `offset + i0 * strides[0] + ..` among the elements of this layout, which is contiguous.
+    pub(crate) fn as_strided(&self, shape: Shape, strides: &[isize], offset: usize) -> Result<Layout> {
+        let size = self.shape.numel();
+        let refused = |what: String| {
+            let operands: [(&str, &[usize]); 2] = [("tensor", &self.shape), ("shape", &shape)];
+            Err(Error::shape("as_strided", what, &operands, "0 <= offset + sum of index * stride < elements"))
+        };
+        if strides.len() != shape.len() {
+            return refused(format!("{} strides for {} dimensions", strides.len(), shape.len()));
+        }
+        if shape.checked_numel()? == 0 {
+            return Ok(Layout { strides: shape.contiguous_strides(), shape, offset: self.offset });
+        }
+        // The first and the last position that the indices reach.
+        let (mut first, mut last) = (Some(offset as i128), Some(offset as i128));
+        for (&n, &stride) in shape.iter().zip(strides) {
+            let reach = (n as i128 - 1).checked_mul(stride as i128);
+            let end = if stride < 0 { &mut first } else { &mut last };
+            *end = end.zip(reach).and_then(|(end, reach)| end.checked_add(reach));
+        }
+        match (first, last) {
+            (Some(0..), Some(last)) if last < size as i128 => {
+                // The stride of a single element is never used; left as it is, it might overflow what is made from it.
+                let used = shape.iter().zip(strides).map(|(&n, &stride)| if n == 1 { 1 } else { stride });
+                Ok(Layout { strides: used.collect(), offset: self.offset + offset, shape })
+            }
+            _ => refused(format!("strides {strides:?} from {offset} on leave the {size} elements")),
+        }
+    }
+
     pub(crate) fn flip(&self, dims: &[usize]) -> Layout {
         let mut view = self.clone();
         for &d in dims {
@@ -201,6 +231,33 @@ mod tests {
         assert_eq!(merge(&layout.shape, [&layout.strides]).as_slice(), &[(24, [1])]);
         let t = Layout::contiguous([2, 3, 4].into()).transpose(0, 1);
         assert_eq!(merge(&t.shape, [&t.strides]).len(), 3);
+    }
+
+    #[test]
+    fn strides_stay_inside() {
+        let ten = Layout { offset: 3, ..Layout::contiguous([10].into()) };
+        let of = |shape: &[usize], strides: &[isize], offset| ten.as_strided(shape.into(), strides, offset);
+        let view = of(&[2, 3], &[-4, 2], 5).unwrap();
+        assert_eq!((view.position(&[0, 0]), view.position(&[1, 0]), view.position(&[1, 2])), (8, 4, 8));
+        assert_eq!(of(&[], &[], 9).unwrap().position(&[]), 12);
+        assert_eq!(of(&[1, 2], &[isize::MAX, 1], 0).unwrap().strides.as_slice(), &[1, 1]);
+        // Nothing is in an empty view, wherever it lies; repeated elements take no memory.
+        assert_eq!(of(&[0, 5], &[isize::MAX, isize::MIN], usize::MAX).unwrap().offset, 3);
+        assert_eq!(of(&[1 << 40], &[0], 9).unwrap().shape.numel(), 1 << 40);
+        for (shape, strides, offset) in [
+            (&[2][..], &[1, 1][..], 0),
+            (&[], &[], 10),
+            (&[], &[], usize::MAX),
+            (&[2], &[10], 0),
+            (&[2, 2], &[5, 5], 0),
+            (&[2], &[-1], 0),
+            (&[usize::MAX], &[isize::MAX], usize::MAX),
+            (&[usize::MAX], &[isize::MIN], 0),
+            (&[2, 2], &[isize::MAX, isize::MIN], 5),
+            (&[usize::MAX, 2], &[0, 0], 0),
+        ] {
+            assert!(of(shape, strides, offset).is_err(), "{shape:?} {strides:?} {offset}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@
 //! | [`sampler`](Sampler) | orders: one after the other, random, weighted, in batches |
 //! | [`loader`](DataLoader), [`epoch`](Epoch) | batches, seeded, resumable; the threads behind them |
 //! | [`text_dataset`](TextDataset) | a text as windows of tokens, at random or as a data set |
-//! | [`idx`], [`npy`], [`npz`], [`csv`], [`text`] | files: MNIST's format, NumPy's, tables, texts |
+//! | [`idx`], [`npy`], [`npz`], [`pth`], [`csv`], [`text`] | files: MNIST's format, NumPy's, PyTorch's, tables, texts |
 //!
 //! Files are read whole; what a header claims is compared with the length of the file before it is believed, and gzipped
 //! files are recognised by their content. A compressed file may unpack to 256 MiB, or to 100 times its size where that is
@@ -43,6 +43,7 @@ mod loader;
 pub mod npy;
 pub mod npz;
 mod parts;
+pub mod pth;
 mod rows;
 mod sampler;
 pub mod text;

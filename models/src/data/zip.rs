@@ -1,9 +1,14 @@
-//! The part of the ZIP format that NPZ files need: stored and deflated entries, and reading the 64-bit extension.
+//! The part of the ZIP format that NPZ files and PyTorch's checkpoints need: stored and deflated entries, and reading the
+//! 64-bit extension.
 //!
 //! The entries are found through the directory at the end of the archive, as the format wants it; PKWARE's APPNOTE.TXT
 //! has the layout of its records in section 4.3.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
 
 use flate2::{Compression, Crc};
 
@@ -22,14 +27,69 @@ fn damaged(what: &str) -> Error {
     Error::invalid(format!("the ZIP archive is damaged: {what}"))
 }
 
+/// Where the bytes of an archive are: in memory or in a file.
+pub(super) trait Source {
+    /// How many there are.
+    fn size(&self) -> u64;
+
+    /// At most `n` bytes from `start` on, fewer where the archive ends.
+    fn at(&self, start: u64, n: u64) -> Result<Cow<'_, [u8]>>;
+}
+
+impl Source for &[u8] {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn at(&self, start: u64, n: u64) -> Result<Cow<'_, [u8]>> {
+        let rest = usize::try_from(start).ok().and_then(|start| self.get(start..));
+        let rest = rest.ok_or_else(|| damaged("a record lies beyond its end"))?;
+        Ok(Cow::Borrowed(&rest[..usize::try_from(n).map_or(rest.len(), |n| n.min(rest.len()))]))
+    }
+}
+
+/// A file, of which only what is asked for is read.
+pub(super) struct OnDisk {
+    file: File,
+    size: u64,
+}
+
+impl OnDisk {
+    pub fn open(path: &Path) -> Result<OnDisk> {
+        let open = || -> io::Result<OnDisk> {
+            let file = File::open(path)?;
+            let size = file.metadata()?;
+            match size.is_dir() {
+                true => Err(io::ErrorKind::IsADirectory.into()),
+                false => Ok(OnDisk { file, size: size.len() }),
+            }
+        };
+        open().map_err(|e| Error::read(path, e))
+    }
+}
+
+impl Source for OnDisk {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn at(&self, start: u64, n: u64) -> Result<Cow<'_, [u8]>> {
+        let rest = self.size.checked_sub(start).ok_or_else(|| damaged("a record lies beyond its end"))?;
+        let mut bytes = Vec::new();
+        let read = (&self.file).seek(SeekFrom::Start(start));
+        let read = read.and_then(|_| (&self.file).take(n.min(rest)).read_to_end(&mut bytes));
+        read.map_err(|e| Error::invalid(format!("the file cannot be read: {e}")))?;
+        Ok(Cow::Owned(bytes))
+    }
+}
+
 /// The bytes of a record, read from the front.
 struct Record<'a>(&'a [u8]);
 
 impl<'a> Record<'a> {
-    /// The record at `at`, which must begin with `signature`.
-    fn at(archive: &'a [u8], at: u64, signature: u32) -> Result<Record<'a>> {
-        let rest = usize::try_from(at).ok().and_then(|at| archive.get(at..));
-        let mut record = Record(rest.ok_or_else(|| damaged("a record lies beyond its end"))?);
+    /// The record that begins `bytes`, with `signature`.
+    fn begin(bytes: &'a [u8], signature: u32) -> Result<Record<'a>> {
+        let mut record = Record(bytes);
         match record.u32()? == signature {
             true => Ok(record),
             false => Err(damaged("a record is not where it should be")),
@@ -70,45 +130,100 @@ pub(super) fn read(archive: &[u8], each: impl FnMut(&str, &[u8]) -> Result<()>) 
 /// [`read`], when the entries have at most `left` bytes all together, each counted packed or unpacked, whichever is more:
 /// many may share their compressed bytes, and many compressed bytes may unpack to none.
 fn read_within(archive: &[u8], mut left: usize, mut each: impl FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
-    let (entries, start) = directory(archive)?;
-    let rest = usize::try_from(start).ok().and_then(|at| archive.get(at..));
-    let mut rest = rest.ok_or_else(|| damaged("no directory"))?;
+    let (entries, start, end) = directory(&archive)?;
+    let directory = archive.at(start, end.saturating_sub(start))?;
+    let mut rest = &directory[..];
     for _ in 0..entries {
-        let mut record = Record::at(rest, 0, CENTRAL)?;
-        let entry = Entry::parse(&mut record)?;
-        rest = record.0;
-        let contents = entry.contents(archive, left)?;
+        let entry = Entry::parse(&mut rest)?;
+        let contents = entry.contents(&archive, left)?;
         left -= contents.len().max(entry.compressed as usize);
         each(&entry.name, &contents)?;
     }
     Ok(())
 }
 
-/// The number of entries, and where the directory begins.
-fn directory(archive: &[u8]) -> Result<(u64, u64)> {
+/// An archive whose entries are read one at a time, by name.
+pub(super) struct Archive<S> {
+    source: S,
+    entries: HashMap<String, Entry>,
+    /// The name of the first entry.
+    first: String,
+}
+
+impl<S: Source> Archive<S> {
+    /// Reads the directory.
+    ///
+    /// # Errors
+    /// When it is damaged, empty, or has a name twice.
+    pub fn open(source: S) -> Result<Archive<S>> {
+        let (count, start, end) = directory(&source)?;
+        let (mut entries, mut first) = (HashMap::new(), None);
+        let directory = source.at(start, end.saturating_sub(start))?;
+        let mut rest = &directory[..];
+        for _ in 0..count {
+            let entry = Entry::parse(&mut rest)?;
+            first.get_or_insert_with(|| entry.name.clone());
+            if let Some(twice) = entries.insert(entry.name.clone(), entry) {
+                return Err(damaged(&format!("it has two entries named {}", twice.name)));
+            }
+        }
+        drop(directory);
+        let first = first.ok_or_else(|| Error::invalid("the ZIP archive is empty"))?;
+        Ok(Archive { source, entries, first })
+    }
+
+    /// The name of the first entry.
+    pub fn first(&self) -> &str {
+        &self.first
+    }
+
+    /// The number of bytes of the archive.
+    pub fn size(&self) -> u64 {
+        self.source.size()
+    }
+
+    /// The number of bytes that the entry `name` claims to unpack to, if there is one.
+    pub fn claimed(&self, name: &str) -> Option<u64> {
+        self.entries.get(name).map(|entry| entry.size)
+    }
+
+    /// The contents of the entry `name`, if there is one: at most `limit` bytes, packed or unpacked.
+    ///
+    /// The checksum 0 of an entry that is not compressed stands for none: PyTorch leaves checksums out on request.
+    pub fn contents(&self, name: &str, limit: usize) -> Option<Result<Cow<'_, [u8]>>> {
+        self.entries.get(name).map(|entry| entry.contents_unless(entry.crc == 0, &self.source, limit))
+    }
+}
+
+/// The number of entries, where the directory begins, and the end of the signature that at the latest follows it.
+fn directory(archive: &impl Source) -> Result<(u64, u64, u64)> {
     // The last record has 22 bytes and a comment of at most 65535.
-    let first = archive.len().saturating_sub(22 + usize::from(u16::MAX));
-    let found = |&at: &usize| archive[at..].starts_with(&END.to_le_bytes());
-    let end = (first..archive.len().saturating_sub(21)).rev().find(found);
+    let first = archive.size().saturating_sub(22 + u64::from(u16::MAX));
+    let tail = archive.at(first, archive.size() - first)?;
+    let found = |&at: &usize| tail[at..].starts_with(&END.to_le_bytes());
+    let end = (0..tail.len().saturating_sub(21)).rev().find(found);
     let end = end.ok_or_else(|| Error::invalid("not a ZIP archive: it has no directory"))?;
-    let mut record = Record::at(archive, end as u64, END)?;
+    let mut record = Record::begin(&tail[end..], END)?;
+    let (end, after) = (first + end as u64, first + end as u64 + 4);
     let [disk, directory_disk, here] = [record.u16()?, record.u16()?, record.u16()?];
     let (entries, _, start) = (record.u16()?, record.u32()?, record.u32()?);
     if entries == u16::MAX || start == u32::MAX {
         // The numbers are in a 64-bit record, whose place another one before this tells.
         if let Some(at) = end.checked_sub(20)
-            && let Ok(mut place) = Record::at(archive, at as u64, END64_PLACE)
+            && let Ok(mut place) = Record::begin(&archive.at(at, 20)?, END64_PLACE)
         {
             place.take(4)?;
-            let mut record = Record::at(archive, place.u64()?, END64)?;
+            let record = archive.at(place.u64()?, 56)?;
+            let mut record = Record::begin(&record, END64)?;
             record.take(8 + 2 + 2 + 4 + 4 + 8)?;
             let entries = record.u64()?;
             record.take(8)?;
-            return Ok((entries, record.u64()?));
+            return Ok((entries, record.u64()?, after));
         }
     }
     match (disk, directory_disk, here == entries) {
-        (0, 0, true) => Ok((entries.into(), start.into())),
+        (0, 0, true) if u64::from(start) > archive.size() => Err(damaged("no directory")),
+        (0, 0, true) => Ok((entries.into(), start.into(), after)),
         _ => Err(Error::invalid("the ZIP archive has several parts")),
     }
 }
@@ -125,8 +240,9 @@ struct Entry {
 }
 
 impl Entry {
-    /// Reads what follows the signature.
-    fn parse(record: &mut Record) -> Result<Entry> {
+    /// Reads the record at the beginning of `rest`, which becomes what follows it.
+    fn parse(rest: &mut &[u8]) -> Result<Entry> {
+        let mut record = Record::begin(rest, CENTRAL)?;
         record.take(4)?;
         let [flags, method] = [record.u16()?, record.u16()?];
         record.take(4)?;
@@ -137,6 +253,7 @@ impl Entry {
         let name = String::from_utf8_lossy(record.take(name.into())?).into_owned();
         let mut extra = Record(record.take(extra.into())?);
         record.take(comment.into())?;
+        *rest = record.0;
         let mut entry =
             Entry { name, flags, method, crc, compressed: compressed.into(), size: size.into(), local: local.into() };
         // The 64-bit extension holds those of the three numbers that did not fit.
@@ -154,31 +271,44 @@ impl Entry {
     }
 
     /// The unpacked contents, if they and the packed ones are at most `limit` bytes.
-    fn contents<'a>(&self, archive: &'a [u8], limit: usize) -> Result<Cow<'a, [u8]>> {
+    fn contents<'a>(&self, archive: &'a impl Source, limit: usize) -> Result<Cow<'a, [u8]>> {
+        self.contents_unless(false, archive, limit)
+    }
+
+    /// [`contents`](Entry::contents), which if they are stored may have `no_checksum`.
+    fn contents_unless<'a>(&self, no_checksum: bool, archive: &'a impl Source, limit: usize) -> Result<Cow<'a, [u8]>> {
         let name = &self.name;
         if self.flags & 1 != 0 {
             return Err(Error::invalid(format!("{name}: the entry is encrypted")));
         }
-        let mut local = Record::at(archive, self.local, LOCAL)?;
+        let local = archive.at(self.local, 30)?;
+        let mut local = Record::begin(&local, LOCAL)?;
         local.take(22)?;
         let [name_length, extra] = [local.u16()?, local.u16()?];
-        local.take(usize::from(name_length) + usize::from(extra))?;
-        let packed = local.take(usize::try_from(self.compressed).unwrap_or(usize::MAX))?;
+        let start = self.local + 30 + u64::from(name_length) + u64::from(extra);
+        let packed = archive.at(start, self.compressed)?;
+        if (packed.len() as u64) < self.compressed {
+            return Err(damaged("it ends too early"));
+        }
         let size = usize::try_from(self.size).ok().filter(|&size| size.max(packed.len()) <= limit);
         let size = size.ok_or_else(|| {
             let claimed = self.size.max(self.compressed);
             Error::invalid(format!("{name}: the entry claims {claimed} bytes, {limit} are plausible"))
         })?;
         let contents = match self.method {
-            STORED => Cow::Borrowed(packed),
+            STORED => packed,
             DEFLATED => {
-                Cow::Owned(bytes::read_within(flate2::bufread::DeflateDecoder::new(packed), size.saturating_add(1))?)
+                let decoder = flate2::bufread::DeflateDecoder::new(&packed[..]);
+                Cow::Owned(bytes::read_within(decoder, size.saturating_add(1))?)
             }
             other => return Err(Error::invalid(format!("{name}: compression method {other} is not known"))),
         };
         let mut crc = Crc::new();
-        crc.update(&contents);
-        if contents.len() != size || crc.sum() != self.crc {
+        let checked = !(no_checksum && self.method == STORED);
+        if checked {
+            crc.update(&contents);
+        }
+        if contents.len() != size || checked && crc.sum() != self.crc {
             return Err(damaged(&format!("{name} has not the size or the checksum that its directory claims")));
         }
         Ok(contents)

@@ -280,6 +280,31 @@ impl Tensor {
         tensors.iter().map(|t| t.expand(&shape)).collect()
     }
 
+    /// The elements at `offset + i0 * strides[0] + i1 * strides[1] + ..`, where positions count the elements of this tensor
+    /// in row-major order: a view of any layout, as files of tensors describe them.
+    ///
+    /// # Errors
+    /// If there are not as many strides as dimensions, or an element lies outside this tensor.
+    ///
+    /// # Differs
+    /// PyTorch counts positions in the memory behind the tensor, of which nobody here knows anything, and has no negative
+    /// strides. Where this tensor is not contiguous, the result is a view of a copy.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let t = Tensor::from([0.0, 1.0, 2.0, 3.0, 4.0]);
+    /// let windows = t.try_as_strided([3, 2], &[1, 2], 0)?;
+    /// assert_eq!(windows.to_vec::<f64>(), [0.0, 2.0, 1.0, 3.0, 2.0, 4.0]);
+    /// assert!(windows.shares_storage_with(&t));
+    /// assert!(t.try_as_strided([3, 2], &[1, 3], 0).is_err());
+    /// # Ok::<(), tensor::Error>(())
+    /// ```
+    pub fn try_as_strided(&self, shape: impl Into<Shape>, strides: &[isize], offset: usize) -> Result<Tensor> {
+        let whole = self.contiguous();
+        let layout = whole.layout().as_strided(shape.into(), strides, offset)?;
+        Ok(whole.with_layout(layout))
+    }
+
     #[track_caller]
     pub(crate) fn resolve(&self, op: &str, dim: isize) -> usize {
         resolve_dim(op, dim, self.ndim()).or_panic()
