@@ -2,7 +2,8 @@
 
 use half::bf16;
 
-use crate::kernels::gemm::stream::{Chunk, Format, LANES};
+use crate::kernels::gemm::lanes::{Lanes, WIDTH};
+use crate::kernels::gemm::stream::{Format, LANES, filled, whole};
 
 /// Whole numbers from -127 to 127 with one scale per row.
 #[derive(Clone, Copy)]
@@ -19,20 +20,23 @@ impl Format for Int8<'_> {
     where
         Self: 'b;
 
+    const TO_A_LINE: usize = 2;
+
+    #[inline(always)]
+    fn at(row: &[u8], c: usize) -> *const u8 {
+        row.as_ptr().wrapping_add(c * LANES)
+    }
     #[inline(always)]
     fn row(&self, row: usize) -> &[u8] {
         &self.codes[row * self.len..][..self.len]
     }
     #[inline(always)]
-    fn chunk(row: &[u8], c: usize) -> Chunk {
-        row.as_chunks::<LANES>().0[c].map(|code| code as i8 as f32)
+    fn chunk<V: Lanes>(row: &[u8], c: usize) -> [V; 2] {
+        whole(row, c).map(V::of_i8)
     }
     #[inline(always)]
-    fn rest(row: &[u8], c: usize) -> Chunk {
-        let mut chunk = [0; LANES];
-        let rest = &row[c * LANES..row.len().min((c + 1) * LANES)];
-        chunk[..rest.len()].copy_from_slice(rest);
-        chunk.map(|code| code as i8 as f32)
+    fn rest<V: Lanes>(row: &[u8], c: usize) -> [V; 2] {
+        whole(&filled(row, c), 0).map(V::of_i8)
     }
     #[inline(always)]
     fn scale(&self, row: usize) -> f32 {
@@ -40,14 +44,14 @@ impl Format for Int8<'_> {
     }
 }
 
-/// Half a chunk: the bytes that hold a chunk of 4-bit numbers.
-const BYTES: usize = LANES / 2;
+/// The bytes that hold a chunk of 4-bit numbers.
+const BYTES: usize = WIDTH;
 /// What is added to 4-bit numbers so that they are stored without a sign.
 const OFFSET: u8 = 8;
 
 /// Whole numbers from -8 to 7 with one scale per group of neighbours in a row.
 ///
-/// Byte `j` of a chunk holds element `j` in its lower four bits and element `j + LANES / 2` in the upper ones. Rows are
+/// Byte `j` of a chunk holds element `j` in its lower four bits and element `j + BYTES` in the upper ones. Rows are
 /// filled with zeros to whole groups.
 #[derive(Clone, Copy)]
 pub(crate) struct Int4<'a> {
@@ -70,6 +74,12 @@ impl Format for Int4<'_> {
     where
         Self: 'b;
 
+    const TO_A_LINE: usize = 4;
+
+    #[inline(always)]
+    fn at((codes, ..): Row4<'_>, c: usize) -> *const u8 {
+        codes.as_ptr().wrapping_add(c).cast()
+    }
     #[inline(always)]
     fn row(&self, row: usize) -> Row4<'_> {
         let bytes = (self.groups << self.shift) * BYTES;
@@ -77,19 +87,12 @@ impl Format for Int4<'_> {
         (codes, &self.scales[row * self.groups..][..self.groups], self.shift)
     }
     #[inline(always)]
-    fn chunk((codes, scales, shift): Row4<'_>, c: usize) -> Chunk {
-        let scale = f32::from_bits((scales[c >> shift].to_bits() as u32) << 16);
-        let number = |code: u8| scale * (code as i8 - OFFSET as i8) as f32;
-        let mut chunk = [0.0; LANES];
-        let (low, high) = chunk.split_at_mut(BYTES);
-        for j in 0..BYTES {
-            low[j] = number(codes[c][j] & 15);
-            high[j] = number(codes[c][j] >> 4);
-        }
-        chunk
+    fn chunk<V: Lanes>((codes, scales, shift): Row4<'_>, c: usize) -> [V; 2] {
+        // Not `to_f32`, which looks for NaN first.
+        V::of_nibbles(&codes[c], f32::from_bits((scales[c >> shift].to_bits() as u32) << 16))
     }
     #[inline(always)]
-    fn rest(row: Row4<'_>, c: usize) -> Chunk {
+    fn rest<V: Lanes>(row: Row4<'_>, c: usize) -> [V; 2] {
         Self::chunk(row, c)
     }
 }

@@ -13,7 +13,7 @@ use crate::dtype::Float;
 pub(crate) enum Level {
     /// What every CPU of the target architecture has (SSE2, NEON).
     Portable,
-    /// AVX2 and FMA: 8 floats.
+    /// AVX2, FMA and F16C: 8 floats.
     Avx2,
     /// AVX-512 F, BW, DQ, VL: 16 floats.
     Avx512,
@@ -37,7 +37,7 @@ pub(crate) fn level() -> Level {
 /// The best level of this CPU.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn supported() -> Level {
-    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
     let avx512 = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512dq")

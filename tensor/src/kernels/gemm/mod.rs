@@ -6,6 +6,7 @@
 //! memory: `thin` reads the matrix once. Which path runs, and how it cuts the work, depends on the shape and the CPU,
 //! never on the number of threads.
 
+pub(crate) mod lanes;
 pub(crate) mod micro;
 pub(crate) mod pack;
 pub(crate) mod packed;
@@ -94,8 +95,23 @@ pub(crate) struct Size {
 }
 
 /// Float types with a micro-kernel and a `matrixmultiply` routine.
-trait FastGemm: Float + micro::Micro + portable::Portable {}
-impl FastGemm for f32 {}
+trait FastGemm: Float + micro::Micro + portable::Portable {
+    /// The product of a few rows.
+    fn thin(size: Size, a: Matrix<Self>, b: Matrix<Self>, add: Add<Self>, c: &mut [Self]) {
+        thin::gemm(size, a, b, add, c);
+    }
+}
+impl FastGemm for f32 {
+    fn thin(size: Size, a: Matrix<f32>, b: Matrix<f32>, add: Add<f32>, c: &mut [f32]) {
+        // The columns of B lie in memory like the rows of a layer's weights: they are read in the same way.
+        if b.row == 1 && b.column >= 0 {
+            let columns = stream::Dense { data: &b.data[b.offset..], len: size.k, apart: b.column as usize };
+            stream::few(size, a, &columns, add, c);
+        } else {
+            thin::gemm(size, a, b, add, c);
+        }
+    }
+}
 impl FastGemm for f64 {}
 
 fn fast<T: FastGemm>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mut [T]) {
@@ -112,7 +128,7 @@ fn fast<T: FastGemm>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mu
         // A column is a row of the transposed product, and lies in memory in the same way.
         fast(Size { m: 1, k, n: m }, b.transposed(), a.transposed(), add, c);
     } else if m <= thin::ROWS {
-        thin::gemm(size, a, b, add, c);
+        T::thin(size, a, b, add, c);
     } else if let Some(kernel) = T::kernel() {
         packed::gemm(size, a, b, add, c, kernel);
     } else {

@@ -1,0 +1,300 @@
+//! Sixteen numbers side by side, in the registers of each vector level, and how stored weights become them.
+//!
+//! Compilers do not turn plain loops over narrow integers and halves into these few instructions.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::*;
+
+use half::f16;
+
+use crate::kernels::simd::{Portable, Simd};
+
+/// How many there are.
+pub(crate) const WIDTH: usize = 16;
+
+/// Sixteen f32. A type of a vector level is only used in functions that run after its instructions were detected.
+pub(crate) trait Lanes: Copy {
+    /// Asks for the cache line at an address, which need not be one that the program has.
+    #[inline(always)]
+    fn prefetch(_at: *const u8) {}
+
+    fn splat(x: f32) -> Self;
+    fn of_f32(x: &[f32; WIDTH]) -> Self;
+    fn of_bf16(bits: &[u16; WIDTH]) -> Self;
+    fn of_f16(bits: &[u16; WIDTH]) -> Self;
+    /// Bytes in two's complement.
+    fn of_i8(bytes: &[u8; WIDTH]) -> Self;
+    /// `scale (q - 8)` of the lower four bits of each byte and of the upper four.
+    fn of_nibbles(bytes: &[u8; WIDTH], scale: f32) -> [Self; 2];
+    /// `a * b + self`.
+    fn add_product(self, a: Self, b: Self) -> Self;
+    fn to_array(self) -> [f32; WIDTH];
+}
+
+/// For every CPU of the target.
+#[derive(Clone, Copy)]
+pub(super) struct Plain([f32; WIDTH]);
+
+impl Lanes for Plain {
+    #[inline(always)]
+    fn splat(x: f32) -> Plain {
+        Plain([x; WIDTH])
+    }
+    #[inline(always)]
+    fn of_f32(x: &[f32; WIDTH]) -> Plain {
+        Plain(*x)
+    }
+    #[inline(always)]
+    fn of_bf16(bits: &[u16; WIDTH]) -> Plain {
+        Plain(bits.map(|bits| f32::from_bits((bits as u32) << 16)))
+    }
+    #[inline(always)]
+    fn of_f16(bits: &[u16; WIDTH]) -> Plain {
+        Plain(bits.map(|bits| f16::from_bits(bits).to_f32()))
+    }
+    #[inline(always)]
+    fn of_i8(bytes: &[u8; WIDTH]) -> Plain {
+        Plain(bytes.map(|byte| byte as i8 as f32))
+    }
+    #[inline(always)]
+    fn of_nibbles(bytes: &[u8; WIDTH], scale: f32) -> [Plain; 2] {
+        let number = |q: u8| scale * (q as i8 - 8) as f32;
+        [Plain(bytes.map(|byte| number(byte & 15))), Plain(bytes.map(|byte| number(byte >> 4)))]
+    }
+    #[inline(always)]
+    fn add_product(self, a: Plain, b: Plain) -> Plain {
+        Plain(std::array::from_fn(|l| Portable::mul_add(a.0[l], b.0[l], self.0[l])))
+    }
+    #[inline(always)]
+    fn to_array(self) -> [f32; WIDTH] {
+        self.0
+    }
+}
+
+/// One register of AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(__m512);
+
+// SAFETY of the blocks here: the CPU has AVX-512 F, by the rule of the trait, and each load reads the array that it is given.
+#[cfg(target_arch = "x86_64")]
+impl Lanes for Avx512 {
+    #[inline(always)]
+    fn prefetch(at: *const u8) {
+        // SAFETY: a hint reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[inline(always)]
+    fn splat(x: f32) -> Avx512 {
+        // SAFETY: see above.
+        Avx512(unsafe { _mm512_set1_ps(x) })
+    }
+    #[inline(always)]
+    fn of_f32(x: &[f32; WIDTH]) -> Avx512 {
+        // SAFETY: see above.
+        Avx512(unsafe { _mm512_loadu_ps(x.as_ptr()) })
+    }
+    #[inline(always)]
+    fn of_bf16(bits: &[u16; WIDTH]) -> Avx512 {
+        // SAFETY: see above.
+        unsafe {
+            let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(bits.as_ptr().cast()));
+            Avx512(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide)))
+        }
+    }
+    #[inline(always)]
+    fn of_f16(bits: &[u16; WIDTH]) -> Avx512 {
+        // SAFETY: see above.
+        Avx512(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(bits.as_ptr().cast())) })
+    }
+    #[inline(always)]
+    fn of_i8(bytes: &[u8; WIDTH]) -> Avx512 {
+        // SAFETY: see above.
+        Avx512(unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(bytes.as_ptr().cast()))) })
+    }
+    #[inline(always)]
+    fn of_nibbles(bytes: &[u8; WIDTH], scale: f32) -> [Avx512; 2] {
+        // SAFETY: see above.
+        unsafe {
+            // A register holds all sixteen values, from which the lowest four bits of each lane choose.
+            let values = _mm512_setr_ps(-8., -7., -6., -5., -4., -3., -2., -1., 0., 1., 2., 3., 4., 5., 6., 7.);
+            let values = _mm512_mul_ps(_mm512_set1_ps(scale), values);
+            let low = _mm512_cvtepu8_epi32(_mm_loadu_si128(bytes.as_ptr().cast()));
+            let high = _mm512_srli_epi32::<4>(low);
+            [Avx512(_mm512_permutexvar_ps(low, values)), Avx512(_mm512_permutexvar_ps(high, values))]
+        }
+    }
+    #[inline(always)]
+    fn add_product(self, a: Avx512, b: Avx512) -> Avx512 {
+        // SAFETY: see above.
+        Avx512(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
+    }
+    #[inline(always)]
+    fn to_array(self) -> [f32; WIDTH] {
+        let mut out = [0.0; WIDTH];
+        // SAFETY: see above; the array has room for sixteen.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), self.0) };
+        out
+    }
+}
+
+/// Two registers of AVX2.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+pub(super) struct Avx2([__m256; 2]);
+
+// SAFETY of the blocks here: the CPU has AVX2, FMA and F16C, by the rule of the trait, and the loads read the halves of the
+// array that they are given.
+#[cfg(target_arch = "x86_64")]
+impl Lanes for Avx2 {
+    #[inline(always)]
+    fn prefetch(at: *const u8) {
+        // SAFETY: a hint reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[inline(always)]
+    fn splat(x: f32) -> Avx2 {
+        // SAFETY: see above.
+        Avx2(unsafe { [_mm256_set1_ps(x); 2] })
+    }
+    #[inline(always)]
+    fn of_f32(x: &[f32; WIDTH]) -> Avx2 {
+        // SAFETY: see above.
+        Avx2(unsafe { [_mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(x.as_ptr().add(8))] })
+    }
+    #[inline(always)]
+    fn of_bf16(bits: &[u16; WIDTH]) -> Avx2 {
+        // SAFETY: see above.
+        Avx2([0, 8].map(|at| unsafe {
+            let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(bits.as_ptr().add(at).cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+        }))
+    }
+    #[inline(always)]
+    fn of_f16(bits: &[u16; WIDTH]) -> Avx2 {
+        // SAFETY: see above.
+        Avx2([0, 8].map(|at| unsafe { _mm256_cvtph_ps(_mm_loadu_si128(bits.as_ptr().add(at).cast())) }))
+    }
+    #[inline(always)]
+    fn of_i8(bytes: &[u8; WIDTH]) -> Avx2 {
+        // SAFETY: see above.
+        Avx2([0, 8].map(|at| unsafe {
+            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(bytes.as_ptr().add(at).cast())))
+        }))
+    }
+    #[inline(always)]
+    fn of_nibbles(bytes: &[u8; WIDTH], scale: f32) -> [Avx2; 2] {
+        // SAFETY: see above.
+        unsafe {
+            let bytes = [0, 8].map(|at| _mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.as_ptr().add(at).cast())));
+            let number = |q: __m256i| {
+                let whole = _mm256_cvtepi32_ps(_mm256_sub_epi32(q, _mm256_set1_epi32(8)));
+                _mm256_mul_ps(_mm256_set1_ps(scale), whole)
+            };
+            let low = bytes.map(|bytes| number(_mm256_and_si256(bytes, _mm256_set1_epi32(15))));
+            let high = bytes.map(|bytes| number(_mm256_srli_epi32::<4>(bytes)));
+            [Avx2(low), Avx2(high)]
+        }
+    }
+    #[inline(always)]
+    fn add_product(self, a: Avx2, b: Avx2) -> Avx2 {
+        // SAFETY: see above.
+        Avx2([0, 1].map(|v| unsafe { _mm256_fmadd_ps(a.0[v], b.0[v], self.0[v]) }))
+    }
+    #[inline(always)]
+    fn to_array(self) -> [f32; WIDTH] {
+        let mut out = [0.0; WIDTH];
+        // SAFETY: see above; the array has room for twice eight.
+        unsafe {
+            _mm256_storeu_ps(out.as_mut_ptr(), self.0[0]);
+            _mm256_storeu_ps(out.as_mut_ptr().add(8), self.0[1]);
+        }
+        out
+    }
+}
+
+/// Runs `$call`, in which `$v` stands for the lanes of the level in use, inside a function that may use its instructions.
+macro_rules! at_level {
+    (fn $name:ident<$f:ident: $bound:path, $v:ident>($($arg:ident: $ty:ty),* $(,)?) $body:block) => {
+        pub(crate) fn $name<$f: $bound>($($arg: $ty),*) {
+            #[allow(clippy::too_many_arguments)]
+            #[inline(always)]
+            fn body<$f: $bound, $v: $crate::kernels::gemm::lanes::Lanes>($($arg: $ty),*) $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                use $crate::kernels::gemm::lanes::{Avx2, Avx512};
+                use $crate::kernels::simd::{Level, level};
+
+                #[allow(clippy::too_many_arguments)]
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+                fn avx512<$f: $bound>($($arg: $ty),*) {
+                    body::<$f, Avx512>($($arg),*)
+                }
+                #[allow(clippy::too_many_arguments)]
+                #[target_feature(enable = "avx2,fma,f16c")]
+                fn avx2<$f: $bound>($($arg: $ty),*) {
+                    body::<$f, Avx2>($($arg),*)
+                }
+                match level() {
+                    // SAFETY: level() reports AVX-512 only after detecting every feature that is enabled here.
+                    Level::Avx512 => return unsafe { avx512::<$f>($($arg),*) },
+                    // SAFETY: as above, for AVX2, FMA and F16C.
+                    Level::Avx2 => return unsafe { avx2::<$f>($($arg),*) },
+                    Level::Portable => {}
+                }
+            }
+            body::<$f, $crate::kernels::gemm::lanes::Plain>($($arg),*)
+        }
+    };
+}
+pub(super) use at_level;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::simd::{Level, supported};
+
+    /// All the ways to sixteen numbers, of bytes and halves made from `seed`.
+    fn all<V: Lanes>(seed: u32) -> Vec<[f32; WIDTH]> {
+        let halves: [u16; WIDTH] = std::array::from_fn(|i| (seed * WIDTH as u32 + i as u32) as u16);
+        let bytes = halves.map(|half| half as u8);
+        let floats = halves.map(|half| half as f32 - 30000.0);
+        let [low, high] = V::of_nibbles(&bytes, 0.375);
+        let (x, y) = (V::of_f32(&floats), V::of_i8(&bytes));
+        [x, y, V::of_bf16(&halves), V::of_f16(&halves), low, high, V::splat(0.5).add_product(x, y)]
+            .map(V::to_array)
+            .to_vec()
+    }
+
+    #[test]
+    fn every_level_widens_every_pattern_to_its_value() {
+        for seed in 0..4096 {
+            let plain = all::<Plain>(seed);
+            let mut levels = Vec::new();
+            #[cfg(target_arch = "x86_64")]
+            {
+                if supported() >= Level::Avx2 {
+                    levels.push(all::<Avx2>(seed));
+                }
+                if supported() >= Level::Avx512 {
+                    levels.push(all::<Avx512>(seed));
+                }
+            }
+            let values = [2, 3].map(|kind| {
+                std::array::from_fn::<f32, WIDTH, _>(|i| {
+                    let bits = (seed * WIDTH as u32 + i as u32) as u16;
+                    if kind == 2 { half::bf16::from_bits(bits).to_f32() } else { f16::from_bits(bits).to_f32() }
+                })
+            });
+            let same = |x: f32, y: f32| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan());
+            let equal = |x: &[f32; WIDTH], y: &[f32; WIDTH]| x.iter().zip(y).all(|(&x, &y)| same(x, y));
+            assert!(equal(&plain[2], &values[0]) && equal(&plain[3], &values[1]), "{seed}");
+            for level in levels {
+                for (kind, (x, y)) in level.iter().zip(&plain).enumerate() {
+                    assert!(equal(x, y), "{seed} {kind}: {x:?} {y:?}");
+                }
+            }
+        }
+    }
+}
