@@ -251,7 +251,7 @@ impl LanguageModel for Gpt {
     /// The head is the token embedding: `logits = x @ wte^T`.
     #[track_caller]
     fn head(&self, x: &Var) -> Var {
-        x.linear(&self.tokens.weight, None)
+        self.tokens.attend(x)
     }
 }
 

@@ -16,6 +16,7 @@
 //! | [`init`] | initial values |
 //! | [`utils`] | clipping, computed weights, packed sequences, averages of weights |
 //! | [`lora`] | low-rank adapters |
+//! | [`quantize`](mod@quantize) | weights in 8 or 4 bits |
 //! | [`gradcheck_parameters`], `strategy` (feature `proptest`) | proof of a layer's gradients |
 //!
 //! # Differs
@@ -33,6 +34,7 @@ pub mod lora;
 mod losses;
 mod module;
 pub mod prelude;
+pub mod quantize;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 pub mod utils;

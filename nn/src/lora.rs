@@ -116,7 +116,7 @@ pub fn add_lora(model: &dyn Module, options: &LoraOptions) -> Vec<String> {
     let training = model.is_training();
     for parameter in model.parameters() {
         if !kept.contains(&parameter.id()) {
-            Var::requires_grad_(&parameter, false);
+            parameter.requires_grad_(false);
         }
     }
     for (_, linear) in &chosen {
@@ -178,7 +178,7 @@ pub fn load_lora_state_dict(model: &dyn Module, dict: &StateDict) -> Result<(), 
 /// the same outputs to rounding. Returns the paths of the merged layers.
 ///
 /// What [`add_lora`] froze stays frozen; `model.requires_grad_(true)` undoes that. Gradients of the weights are
-/// forgotten.
+/// forgotten, and quantised weights become f32.
 ///
 /// # Panics
 /// When the weight of an adapted layer is tied to another parameter's place, such as a head's to the embedding, which
@@ -323,7 +323,7 @@ impl Lora {
         });
         for (parameter, value) in [&adapter.a.weight, &adapter.b.weight].into_iter().zip(values) {
             parameter.set_value(value);
-            Var::requires_grad_(parameter, true);
+            parameter.requires_grad_(true);
         }
         adapter.alpha.set(alpha);
         adapter.dropout.set(dropout);

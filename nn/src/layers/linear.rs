@@ -105,14 +105,18 @@ impl Linear {
     fn repr(&self) -> String {
         let bias = printed::flag(self.bias.is_some());
         let (inputs, outputs) = (self.in_features(), self.out_features());
-        format!("in_features={inputs}, out_features={outputs}, bias={bias}{}", self.lora.repr())
+        format!(
+            "in_features={inputs}, out_features={outputs}, bias={bias}{}{}",
+            printed::precision(&self.weight),
+            self.lora.repr()
+        )
     }
 }
 
 impl Forward for Linear {
     #[track_caller]
     fn forward(&self, input: &Var) -> Var {
-        self.forward_with_weight(&self.weight, input)
+        self.lora.add_to(self.weight.linear(input, self.bias.as_deref()), input)
     }
 }
 

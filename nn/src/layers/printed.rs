@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::Parameter;
+
 /// `1.0`, `0.01`, `1e-05`: the shortest digits that give the number back, with an exponent below 1e-4 and from 1e16 on.
 pub(crate) fn float(x: f64) -> String {
     let magnitude = x.abs();
@@ -20,6 +22,11 @@ pub(crate) fn float(x: f64) -> String {
 /// `True` or `False`.
 pub(crate) fn flag(flag: bool) -> &'static str {
     if flag { "True" } else { "False" }
+}
+
+/// `, precision=int8` for a quantised parameter, else nothing.
+pub(crate) fn precision(parameter: &Parameter) -> String {
+    parameter.quantized().map_or(String::new(), |matrix| format!(", precision={}", matrix.precision()))
 }
 
 /// `(1, 2)`, and `(1,)` for one.

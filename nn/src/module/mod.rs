@@ -236,7 +236,7 @@ pub trait Module: AsModule {
     /// Every parameter and persistent buffer under its dotted name. The tensors are snapshots: training on does not
     /// change them.
     ///
-    /// A tied parameter stands under each of its names, as in PyTorch.
+    /// A tied parameter stands under each of its names, as in PyTorch. A quantised one is there in f32, with what it lost.
     fn state_dict(&self) -> StateDict {
         let mut dict = StateDict::new();
         walk(self.as_module(), &mut |name, member| match member {
@@ -249,7 +249,8 @@ pub trait Module: AsModule {
 
     /// Takes over the values of a state dict, whose keys must be exactly this module's.
     ///
-    /// Values are converted to the module's dtypes. Tied parameters stay tied, and one of their names is enough.
+    /// Values are converted to the module's dtypes, and a quantised parameter becomes one of f32. Tied parameters stay tied, and
+    /// one of their names is enough.
     ///
     /// # Errors
     /// All missing, unexpected and mis-shaped keys at once, each with the closest name; nothing is changed then.
@@ -327,9 +328,12 @@ pub trait Module: AsModule {
     }
 
     /// Whether gradients are computed for the parameters of the tree: `false` freezes them.
+    ///
+    /// # Panics
+    /// When turned on and a parameter is quantised.
     fn requires_grad_(&self, requires_grad: bool) {
         for parameter in self.parameters() {
-            Var::requires_grad_(&parameter, requires_grad);
+            parameter.requires_grad_(requires_grad);
         }
     }
 
@@ -357,7 +361,7 @@ pub trait Module: AsModule {
         self.parameters().iter().map(|parameter| parameter.numel()).sum()
     }
 
-    /// Converts every parameter and buffer of a floating dtype; gradients are forgotten.
+    /// Converts every parameter and buffer of a floating dtype; gradients are forgotten. Quantised parameters become floats.
     ///
     /// # Panics
     /// When `dtype` is not a floating one.

@@ -36,7 +36,8 @@ impl Summary {
             let (mut shapes, mut own, mut tied, mut frozen) = (Vec::new(), 0, 0, 0);
             module.visit(&mut |name, member| match member {
                 Member::Parameter(parameter) => {
-                    shapes.push(format!("{name} {}", parameter.shape()));
+                    let form = parameter.quantized().map_or(String::new(), |matrix| format!(" {}", matrix.precision()));
+                    shapes.push(format!("{name} {}{form}", parameter.shape()));
                     let numel = parameter.numel();
                     own += numel;
                     if !parameters.insert(parameter.id()) {
@@ -44,7 +45,7 @@ impl Summary {
                         return;
                     }
                     summary.parameters += numel;
-                    summary.bytes += numel * parameter.dtype().size_in_bytes();
+                    summary.bytes += parameter.nbytes();
                     if parameter.requires_grad() { summary.trainable += numel } else { frozen += numel }
                 }
                 Member::Buffer(buffer) => {

@@ -55,7 +55,7 @@ fn tree(module: &dyn Module, counts: bool) -> String {
 /// `  # 28: weight [4, 6], bias [4]`, or nothing for a module without parameters.
 fn note(module: &dyn Module) -> String {
     let shapes: Vec<String> =
-        own_parameters(module).into_iter().map(|(name, shape)| format!("{name} {shape:?}")).collect();
+        own_parameters(module).into_iter().map(|(name, shape, form)| format!("{name} {shape:?}{form}")).collect();
     match (module.num_parameters(), shapes.is_empty()) {
         (0, _) => String::new(),
         (count, true) => format!("  # {count}"),
@@ -63,12 +63,13 @@ fn note(module: &dyn Module) -> String {
     }
 }
 
-/// The names and shapes of the parameters that belong to the module itself.
-pub(super) fn own_parameters(module: &dyn Module) -> Vec<(String, Vec<usize>)> {
+/// The names and shapes of the parameters that belong to the module itself, and how they are quantised if they are.
+fn own_parameters(module: &dyn Module) -> Vec<(String, Vec<usize>, String)> {
     let mut own = Vec::new();
     module.visit(&mut |name, member| {
         if let super::Member::Parameter(parameter) = member {
-            own.push((name.to_owned(), parameter.shape().to_vec()));
+            let form = parameter.quantized().map_or(String::new(), |matrix| format!(" {}", matrix.precision()));
+            own.push((name.to_owned(), parameter.shape().to_vec(), form));
         }
     });
     own

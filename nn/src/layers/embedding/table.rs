@@ -137,7 +137,36 @@ impl Embedding {
     /// The rows of the table at these indices.
     #[track_caller]
     pub fn forward(&self, ids: &Tensor) -> Var {
+        // Reading alone is all that a quantised table does: it has no gradient that could pass over the padding.
+        if self.weight.quantized().is_some() && !self.changes_when_read() {
+            return self.weight.rows(ids);
+        }
         functional::embedding(ids, &self.weight, &self.options)
+    }
+
+    /// How well `x` fits each of the vectors, `x wᵀ`: the logits of a model whose head is its embedding.
+    ///
+    /// # Shape
+    /// `[.., embedding_dim] -> [.., num_embeddings]`
+    ///
+    /// # Differs
+    /// PyTorch has no such method; in Flax it has this name.
+    ///
+    /// ```
+    /// use nn::prelude::*;
+    ///
+    /// let table = Embedding::from_pretrained(Tensor::from([[1f32, 0.0], [0.0, 2.0], [1.0, 1.0]]), true);
+    /// let x = Var::new(Tensor::from([3f32, 5.0]));
+    /// assert_eq!(table.attend(&x).to_vec::<f32>(), [3.0, 10.0, 8.0]);
+    /// ```
+    #[track_caller]
+    pub fn attend(&self, x: &Var) -> Var {
+        self.weight.linear(x, None)
+    }
+
+    /// Whether there is a norm to which rows are shortened when they are read.
+    pub(crate) fn changes_when_read(&self) -> bool {
+        self.options.max_norm.is_some()
     }
 
     fn repr(&self) -> String {
@@ -146,7 +175,7 @@ impl Embedding {
         if let Some(row) = padding_idx {
             text += &format!(", padding_idx={row}");
         }
-        text + &norm_repr(max_norm, norm_type, scale_grad_by_freq)
+        text + &norm_repr(max_norm, norm_type, scale_grad_by_freq) + &printed::precision(&self.weight)
     }
 }
 

@@ -323,19 +323,22 @@ impl MultiheadAttention {
     /// The projections `parts` (0 query, 1 key, 2 value) of one input by one matrix product: `[b, h, t, d]` each.
     fn in_heads(&self, input: &Var, parts: Range<usize>) -> Vec<Var> {
         let (e, h) = (self.embed_dim(), self.num_heads);
-        let rows =
-            |all: &Var| if parts.len() == 3 { all.clone() } else { all.narrow(0, parts.start * e, parts.len() * e) };
-        let weight = match &self.in_proj_weight {
-            Some(weight) => rows(weight),
-            None => {
-                let separate = [&self.q_proj_weight, &self.k_proj_weight, &self.v_proj_weight][parts.start];
-                Var::clone(separate.as_ref().expect("without in_proj_weight there are three"))
-            }
-        };
-        let bias = self.in_proj_bias.as_deref().map(rows);
+        let rows = parts.start * e..parts.end * e;
+        let bias = self.in_proj_bias.as_ref().map(|all| match parts.len() {
+            3 => Var::clone(all),
+            _ => all.narrow(0, rows.start, rows.len()),
+        });
         let batched = if input.ndim() == 2 { input.unsqueeze(self.batch_dim()) } else { input.clone() };
         let [outer, inner] = [batched.dim(0), batched.dim(1)];
-        let projected = batched.linear(&weight, bias.as_ref()).reshape([outer, inner, parts.len(), h, e / h]);
+        let projected = match &self.in_proj_weight {
+            Some(weight) => weight.linear_of_rows(rows, &batched, bias.as_ref()),
+            None => {
+                let separate = [&self.q_proj_weight, &self.k_proj_weight, &self.v_proj_weight][parts.start];
+                let weight = separate.as_ref().expect("without in_proj_weight there are three");
+                weight.linear(&batched, bias.as_ref())
+            }
+        };
+        let projected = projected.reshape([outer, inner, parts.len(), h, e / h]);
         let order = if self.batch_first { [0, 2, 1, 3] } else { [1, 2, 0, 3] };
         projected.unbind(2).iter().map(|part| part.permute(&order)).collect()
     }
