@@ -3,6 +3,8 @@
 //! With a few rows on the left, as in decoding, the memory that the weights are read from is the limit: each is read once
 //! and widened in registers. With many rows the panels that the micro-kernel reads are widened while they are packed.
 
+use half::slice::HalfFloatSliceExt;
+
 use super::lanes::{Lanes, WIDTH, at_level};
 use super::micro::Micro;
 use super::packed::{self, Panels};
@@ -66,16 +68,26 @@ impl Widen for f32 {
         V::of_f32(x)
     }
 }
+
+/// The same memory as bits: a copy would not be taken away by the compiler.
+#[inline(always)]
+fn bits<H>(x: &[H; WIDTH]) -> &[u16; WIDTH]
+where
+    [H]: HalfFloatSliceExt,
+{
+    x.reinterpret_cast().first_chunk().expect("as many bits as halves")
+}
+
 impl Widen for bf16 {
     #[inline(always)]
     fn widen<V: Lanes>(x: &[bf16; WIDTH]) -> V {
-        V::of_bf16(&x.map(bf16::to_bits))
+        V::of_bf16(bits(x))
     }
 }
 impl Widen for f16 {
     #[inline(always)]
     fn widen<V: Lanes>(x: &[f16; WIDTH]) -> V {
-        V::of_f16(&x.map(f16::to_bits))
+        V::of_f16(bits(x))
     }
 }
 
