@@ -1,13 +1,14 @@
-//! Measurements: a training step and the cost of small operations.
+//! Measurements: a training step, tokens written one after the other, and the cost of small operations.
 
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use nn::prelude::*;
 use optim::{ClipOptions, Optimizer, clip_grad_norm_};
 use tensor::{DType, Tensor};
 
 use crate::train::adamw;
-use crate::{Error, Gpt, GptConfig, LanguageModel, Preset, Result};
+use crate::{Cache, Error, Gpt, GptConfig, LanguageModel, Preset, Result};
 
 /// Steps that are not counted: they fill the memory pool.
 const WARM: usize = 3;
@@ -70,6 +71,87 @@ pub fn train(preset: Preset, time: Duration) -> Result<TrainSpeed> {
         tokens_per_s: (batch * context) as f64 / median,
         last_loss,
     })
+}
+
+/// How the weights of a model are stored; arithmetic is in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Storage {
+    /// 4 bytes per weight.
+    F32,
+    /// 2 bytes per weight.
+    Bf16,
+}
+
+/// What [`decode`] measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DecodeSpeed {
+    /// Tokens per second after the prompt, the median of the repetitions.
+    pub tokens_per_s: f64,
+    /// The time from the prompt to the first token in milliseconds, the median of the repetitions.
+    pub prefill_ms: f64,
+}
+
+/// How often [`decode`] writes its text; the first time is not counted.
+const REPETITIONS: usize = 4;
+
+/// The sizes of the model that [`decode`] measures: `preset` with a context of `prompt + new`.
+fn decoding(preset: Preset, prompt: usize, new: usize) -> GptConfig {
+    let sizes = preset.sizes();
+    let config = GptConfig::new(preset.bench_vocab(), prompt.saturating_add(new), sizes.width);
+    GptConfig { layers: sizes.layers, heads: sizes.heads, ..config }
+}
+
+/// The bytes that [`decode`] needs at least: the weights (in f32, in which they are drawn), the keys and values, and the
+/// vectors of the prompt.
+pub fn decode_memory(preset: Preset, prompt: usize, new: usize) -> u128 {
+    let config = decoding(preset, prompt, new);
+    let [layers, width, context, prompt] =
+        [config.layers, config.width, config.context, prompt].map(|size| size as u128);
+    let parameters = u128::from(config.num_parameters().unwrap_or(u64::MAX));
+    4 * parameters + 8 * layers * width * context + 32 * width * prompt
+}
+
+/// Writes `new` tokens after `prompt` random ones, always the likeliest, with a new `preset` model whose context is
+/// `prompt + new`.
+///
+/// The keys and values of what was written are kept, each token is computed alone, and the head for the last position
+/// only. Four repetitions with an empty cache, of which the first is not counted; the time of the prompt and the first
+/// token is measured apart.
+///
+/// # Errors
+/// When `prompt` is 0, `new` less than 2, or the model larger than any memory.
+pub fn decode(preset: Preset, prompt: usize, new: usize, storage: Storage) -> Result<DecodeSpeed> {
+    if prompt == 0 || new < 2 {
+        return Err(Error::invalid("at least 1 token as the prompt and 2 new ones are needed to measure a speed"));
+    }
+    let model = Gpt::new(decoding(preset, prompt, new))?;
+    model.eval();
+    match storage {
+        Storage::F32 => {}
+        Storage::Bf16 => model.to_dtype(DType::BF16),
+    }
+    let ids = Tensor::randint(0, model.vocab() as i64, [1, prompt]);
+    let (mut rates, mut prefills) = (Vec::new(), Vec::new());
+    no_grad(|| {
+        for _ in 0..REPETITIONS {
+            let begun = Instant::now();
+            let mut cache = Cache::new(&LanguageModel::config(&model));
+            let mut next = likeliest(&model, &ids, &mut cache);
+            prefills.push(begun.elapsed().as_secs_f64() * 1e3);
+            let begun = Instant::now();
+            for _ in 1..new {
+                next = likeliest(&model, &next, &mut cache);
+            }
+            rates.push((new - 1) as f64 / begun.elapsed().as_secs_f64());
+        }
+    });
+    Ok(DecodeSpeed { tokens_per_s: median(&mut rates[1..]), prefill_ms: median(&mut prefills[1..]) })
+}
+
+/// The likeliest token after `ids`, which follow those in `cache`: i64 `[1, t] -> [1, 1]`.
+fn likeliest(model: &dyn LanguageModel, ids: &Tensor, cache: &mut Cache) -> Tensor {
+    let x = model.hidden_cached(ids, cache);
+    model.head(&x.select(1, ids.dim(1) - 1)).value().argmax(-1, true)
 }
 
 /// What [`ops`] measured, in nanoseconds.
@@ -140,6 +222,33 @@ mod tests {
         // Random tokens: the loss begins at ln 65 = 4.17.
         assert!((3.5..5.0).contains(&speed.last_loss), "{}", speed.last_loss);
         assert!((speed.tokens_per_s * speed.median_ms / 1e3 - 768.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn decoding_is_timed_with_and_without_halves() {
+        for storage in [Storage::F32, Storage::Bf16] {
+            let speed = decode(Preset::NanoCpu, 3, 5, storage).unwrap();
+            assert!(speed.tokens_per_s > 0.0 && speed.prefill_ms > 0.0, "{storage:?}");
+        }
+        assert!(decode(Preset::NanoCpu, 3, 1, Storage::F32).is_err());
+        assert!(decode(Preset::NanoCpu, 0, 5, Storage::F32).is_err());
+        assert!(decode(Preset::NanoCpu, 1 << 50, 5, Storage::F32).is_err());
+        assert!(decode_memory(Preset::NanoCpu, usize::MAX, usize::MAX) > 1 << 64);
+    }
+
+    #[test]
+    fn the_tokens_with_a_cache_are_those_without() {
+        let model = Gpt::new(decoding(Preset::NanoCpu, 3, 4)).unwrap();
+        model.eval();
+        let mut ids = Tensor::from([[7_i64, 11, 13]]);
+        let mut cache = Cache::new(&LanguageModel::config(&model));
+        let mut next = no_grad(|| likeliest(&model, &ids, &mut cache));
+        for _ in 0..4 {
+            let whole = model.forward(&ids).value().select(1, ids.dim(1) - 1).argmax(-1, true);
+            assert!(next.bit_eq(&whole));
+            ids = Tensor::cat(&[ids, next.clone()], 1);
+            next = no_grad(|| likeliest(&model, &next, &mut cache));
+        }
     }
 
     #[test]

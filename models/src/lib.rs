@@ -10,6 +10,7 @@
 //! | [`train`], [`curve`], [`progress`] | the trainer, its loss curve, what it shows |
 //! | [`generate`], [`evaluate`] | text from a model, and how well it predicts one |
 //! | [`checkpoint`] | model directories in the Hugging Face layout |
+//! | [`mod@plan`] | what training a model takes |
 //! | [`presets`], [`mod@bench`], [`cli`] | the `gpt` command |
 
 pub mod bench;
@@ -25,6 +26,7 @@ pub mod gpt;
 pub mod language_model;
 pub mod mlp;
 mod pace;
+pub mod plan;
 pub mod presets;
 pub mod progress;
 pub mod tokenizer;

@@ -132,9 +132,9 @@ def follow(a):
     start = time.monotonic()
     theirs = train(model, batches, options, watch)
     save_file({"losses": theirs}, folder / "pytorch.safetensors")
-    command = ["cargo", "run", "--release", "-q", "-p", "models", "--example", "follow_pytorch", "--",
-               str((folder / "run.safetensors").resolve()), str((folder / "here.safetensors").resolve())]
-    subprocess.run(command, check=True, cwd=ROOT)
+    cargo = ["cargo", "run", "--release", "-q", "-p", "models", "--example", "follow_pytorch", "--"]
+    files = [str((folder / name).resolve()) for name in ["run.safetensors", "here.safetensors"]]
+    subprocess.run(([a.binary] if a.binary else cargo) + files, check=True, cwd=ROOT)
     ours = load_file(folder / "here.safetensors")["losses"]
     apart = (ours - theirs).abs()
     first, whole = apart[:50].max().item(), apart.max().item()
@@ -156,7 +156,8 @@ def main():
     p.add_argument("--batch", type=int, default=16)
     p.add_argument("--seed", type=int, default=1337)
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--out")
+    p.add_argument("--out", help="where to keep the run and the losses of both sides")
+    p.add_argument("--binary", help="the example follow_pytorch, where it is built already")
     a = parser.parse_args()
     make_tiny() if a.command == "make-tiny" else follow(a)
 

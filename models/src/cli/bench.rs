@@ -5,18 +5,20 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{engine, number, peak_rss_mb, say, threads};
+use super::{engine, number, peak_rss_mb, say, size, threads, total_memory};
+use crate::bench::Storage;
 use crate::{Error, Preset, Result, bench};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  gpt bench train baby --threads 2 --seconds 15 --json\n  gpt bench ops --json")]
+#[command(after_help = "Examples:\n  gpt bench train baby --threads 2 --seconds 15 --json\n  \
+                        gpt bench decode gpt2 --dtype bf16 --json\n  gpt bench ops --json")]
 pub(super) struct BenchArgs {
     #[command(subcommand)]
-    pub(super) what: Bench,
+    what: Bench,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Bench {
+enum Bench {
     /// Time training steps on random data
     #[command(
         allow_negative_numbers = true,
@@ -36,6 +38,28 @@ pub(super) enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Time the writing of tokens one after the other, with random weights
+    #[command(after_help = "Example:\n  gpt bench decode gpt2 --prompt 32 --new 128 --dtype bf16 --threads 2 --json")]
+    Decode {
+        /// The sizes of the model; its context is the prompt and the new tokens
+        #[arg(default_value = "nano-cpu")]
+        preset: Preset,
+        /// Tokens that are given
+        #[arg(long, value_name = "N", default_value = "32", value_parser = size)]
+        prompt: usize,
+        /// Tokens to write, at least 2
+        #[arg(long, value_name = "N", default_value = "128", value_parser = size)]
+        new: usize,
+        /// How the weights are stored
+        #[arg(long, value_name = "DTYPE", default_value = "f32")]
+        dtype: Storage,
+        /// Threads to compute with
+        #[arg(long, value_name = "N", default_value = "2", value_parser = threads)]
+        threads: usize,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Time operations so small that only their overhead counts
     #[command(after_help = "Example:\n  gpt bench ops --threads 2 --json")]
     Ops {
@@ -48,8 +72,18 @@ pub(super) enum Bench {
     },
 }
 
-/// `gpt bench train`.
-pub(super) fn train(preset: Preset, threads: usize, seconds: f64, json: bool) -> Result<()> {
+/// Measures, and prints what was found.
+pub(super) fn run(args: &BenchArgs) -> Result<()> {
+    match args.what {
+        Bench::Train { preset, threads, seconds, json } => train(preset, threads, seconds, json),
+        Bench::Decode { preset, prompt, new, dtype, threads, json } => {
+            decode(preset, [prompt, new], dtype, threads, json)
+        }
+        Bench::Ops { threads, json } => ops(threads, json),
+    }
+}
+
+fn train(preset: Preset, threads: usize, seconds: f64, json: bool) -> Result<()> {
     let time = Duration::try_from_secs_f64(seconds).map_err(|e| Error::invalid(format!("--seconds {seconds}: {e}")))?;
     tensor::set_num_threads(threads);
     tensor::manual_seed(0);
@@ -77,8 +111,39 @@ pub(super) fn train(preset: Preset, threads: usize, seconds: f64, json: bool) ->
     Ok(())
 }
 
-/// `gpt bench ops`.
-pub(super) fn ops(threads: usize, json: bool) -> Result<()> {
+fn decode(preset: Preset, [prompt, new]: [usize; 2], storage: Storage, threads: usize, json: bool) -> Result<()> {
+    let needs = bench::decode_memory(preset, prompt, new);
+    if total_memory().is_some_and(|has| needs > u128::from(has)) {
+        let context = prompt as u128 + new as u128;
+        return Err(Error::invalid(format!(
+            "a context of {context} takes at least {:.1} GB of memory",
+            needs as f64 / 1e9
+        )));
+    }
+    tensor::set_num_threads(threads);
+    tensor::manual_seed(0);
+    let speed = bench::decode(preset, prompt, new, storage)?;
+    if json {
+        let report = json!({
+            "engine": engine(),
+            "what": "decode",
+            "preset": preset.name(),
+            "threads": threads,
+            "tokens_per_s": speed.tokens_per_s,
+            "prefill_ms": speed.prefill_ms,
+            "peak_rss_mb": peak_rss_mb(),
+        });
+        say(&report.to_string());
+    } else {
+        say(&format!(
+            "{preset}: {:.1} tokens/s after a prompt of {prompt} tokens, which takes {:.2} ms, with {threads} threads",
+            speed.tokens_per_s, speed.prefill_ms
+        ));
+    }
+    Ok(())
+}
+
+fn ops(threads: usize, json: bool) -> Result<()> {
     tensor::set_num_threads(threads);
     tensor::manual_seed(0);
     let speed = bench::ops();

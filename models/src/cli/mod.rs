@@ -6,6 +6,7 @@ mod bench;
 mod eval;
 mod generate;
 mod logits;
+mod plan;
 mod train;
 
 use std::ffi::OsString;
@@ -15,10 +16,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use bench::{Bench, BenchArgs};
+use bench::BenchArgs;
 use eval::EvalArgs;
 use generate::GenerateArgs;
 use logits::LogitsArgs;
+use plan::PlanArgs;
 use train::TrainArgs;
 
 use crate::Error;
@@ -49,7 +51,9 @@ enum Command {
     Eval(EvalArgs),
     /// Write the logits of given tokens into a safetensors file
     Logits(LogitsArgs),
-    /// Measure the speed of training steps or of small operations
+    /// Compute what training a model takes: memory, arithmetic, time
+    Plan(PlanArgs),
+    /// Measure the speed of training steps, of writing, or of small operations
     Bench(BenchArgs),
 }
 
@@ -119,10 +123,8 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Logits(args)) => logits::run(&args),
-        Some(Command::Bench(BenchArgs { what: Bench::Train { preset, threads, seconds, json } })) => {
-            bench::train(preset, threads, seconds, json)
-        }
-        Some(Command::Bench(BenchArgs { what: Bench::Ops { threads, json } })) => bench::ops(threads, json),
+        Some(Command::Plan(args)) => plan::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
