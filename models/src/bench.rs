@@ -73,7 +73,7 @@ pub fn train(preset: Preset, time: Duration) -> Result<TrainSpeed> {
     })
 }
 
-/// How the weights of a model are stored; arithmetic is in f32.
+/// How the matrices of a model are stored, embeddings included; biases, norms and all arithmetic are in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Storage {
     /// 4 bytes per weight.
@@ -128,7 +128,11 @@ pub fn decode(preset: Preset, prompt: usize, new: usize, storage: Storage) -> Re
     model.eval();
     match storage {
         Storage::F32 => {}
-        Storage::Bf16 => model.to_dtype(DType::BF16),
+        Storage::Bf16 => {
+            for matrix in model.parameters().iter().filter(|p| p.ndim() >= 2) {
+                matrix.set_value(matrix.value().to_dtype(DType::BF16));
+            }
+        }
     }
     let ids = Tensor::randint(0, model.vocab() as i64, [1, prompt]);
     let (mut rates, mut prefills) = (Vec::new(), Vec::new());

@@ -58,6 +58,8 @@ pub(super) fn run(args: &PlanArgs) -> Result<()> {
         None => measure(&config)?,
     };
     let days = plan.days(rate.flop_per_s);
+    // A count without a decimal point, as long as a double holds every whole number.
+    let tokens = if args.tokens < 2f64.powi(53) { json!(args.tokens as u64) } else { json!(args.tokens) };
     if args.json {
         let report = json!({
             "parameters": plan.parameters,
@@ -69,7 +71,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<()> {
             "total_bytes": plan.total_bytes(),
             "batch": args.batch,
             "context": config.context(),
-            "tokens": args.tokens,
+            "tokens": tokens,
             "flops": plan.flops,
             "petaflop_s_days": plan.petaflop_s_days(),
             "gflops": rate.flop_per_s / 1e9,
