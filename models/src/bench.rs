@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use nn::prelude::*;
+use nn::quantize::{Precision, QuantizeOptions, quantize};
 use optim::{ClipOptions, Optimizer, clip_grad_norm_};
 use tensor::{DType, Tensor};
 
@@ -80,6 +81,10 @@ pub enum Storage {
     F32,
     /// 2 bytes per weight.
     Bf16,
+    /// A byte per weight.
+    Int8,
+    /// Half a byte per weight and a scale for each 32.
+    Int4,
 }
 
 /// What [`decode`] measured.
@@ -126,6 +131,10 @@ pub fn decode(preset: Preset, prompt: usize, new: usize, storage: Storage) -> Re
     }
     let model = Gpt::new(decoding(preset, prompt, new))?;
     model.eval();
+    let quantized = |precision| {
+        let options = QuantizeOptions { precision, ..Default::default() };
+        quantize(&model, &options).map(|_| ()).map_err(Error::invalid)
+    };
     match storage {
         Storage::F32 => {}
         Storage::Bf16 => {
@@ -133,6 +142,8 @@ pub fn decode(preset: Preset, prompt: usize, new: usize, storage: Storage) -> Re
                 matrix.set_value(matrix.value().to_dtype(DType::BF16));
             }
         }
+        Storage::Int8 => quantized(Precision::Int8)?,
+        Storage::Int4 => quantized(Precision::INT4)?,
     }
     let ids = Tensor::randint(0, model.vocab() as i64, [1, prompt]);
     let (mut rates, mut prefills) = (Vec::new(), Vec::new());
@@ -229,8 +240,8 @@ mod tests {
     }
 
     #[test]
-    fn decoding_is_timed_with_and_without_halves() {
-        for storage in [Storage::F32, Storage::Bf16] {
+    fn decoding_is_timed_with_every_storage() {
+        for storage in [Storage::F32, Storage::Bf16, Storage::Int8, Storage::Int4] {
             let speed = decode(Preset::NanoCpu, 3, 5, storage).unwrap();
             assert!(speed.tokens_per_s > 0.0 && speed.prefill_ms > 0.0, "{storage:?}");
         }

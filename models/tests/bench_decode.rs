@@ -8,7 +8,7 @@ use binary::{refuses, report, succeeds};
 fn it_reports_what_the_yardstick_reports() {
     let dir = tempfile::tempdir().unwrap();
     let keys = ["engine", "what", "preset", "threads", "tokens_per_s", "prefill_ms", "peak_rss_mb"];
-    for dtype in ["f32", "bf16"] {
+    for dtype in ["f32", "bf16", "int8", "int4"] {
         let args = ["bench", "decode", "nano-cpu", "--prompt", "4", "--new", "6", "--threads", "1", "--json"];
         let speed = report(&succeeds(dir.path(), &[&args[..], &["--dtype", dtype]].concat()), &keys);
         assert_eq!((&speed["what"], &speed["preset"]), (&"decode".into(), &"nano-cpu".into()));
