@@ -1,7 +1,8 @@
 //! Strided n-dimensional arrays: the value type under everything in Gradus.
 //!
-//! This crate knows no gradients, and it is the only one with `unsafe` code (all of it in `kernels`, `memory` and
-//! `storage`). [`Tensor`] is a value: cheap to clone, copied when a shared one is written, with views that cost nothing.
+//! This crate knows no gradients, and it is the only one with `unsafe` code (all of it in `kernels`, `mapping`, `memory`
+//! and `storage`). [`Tensor`] is a value: cheap to clone, copied when a shared one is written, with views that cost
+//! nothing.
 //!
 //! ```
 //! use tensor::{DType, Tensor};
@@ -16,6 +17,7 @@ mod error;
 pub mod io;
 mod kernels;
 mod layout;
+mod mapping;
 pub mod memory;
 mod ops;
 mod quantized;

@@ -58,6 +58,11 @@ impl Tensor {
         Tensor { storage: Arc::new(storage), layout: Layout::contiguous(shape) }
     }
 
+    /// The elements of `storage`, which must be as many as the shape has, in row-major order.
+    pub(crate) fn from_storage(storage: Storage, shape: impl Into<Shape>) -> Tensor {
+        Tensor { storage: Arc::new(storage), layout: Layout::contiguous(shape.into()) }
+    }
+
     /// The same memory seen through another layout, which must stay inside it.
     pub(crate) fn with_layout(&self, layout: Layout) -> Tensor {
         Tensor { storage: self.storage.clone(), layout }
@@ -152,6 +157,13 @@ impl Tensor {
     #[inline]
     pub fn as_slice<T: Element>(&self) -> Option<&[T]> {
         self.elements::<T>().as_slice()
+    }
+
+    /// The bytes of the elements in row-major order and in this machine's byte order, if they lie that way.
+    pub(crate) fn as_bytes(&self) -> Option<&[u8]> {
+        let size = self.dtype().size_in_bytes();
+        let elements = || &self.storage.as_bytes()[self.layout.offset * size..][..self.numel() * size];
+        self.is_contiguous().then(elements)
     }
 
     /// The elements in row-major order.
@@ -282,9 +294,10 @@ impl Tensor {
         }
     }
 
-    /// Whether a write needs no copy: nobody else holds the memory, and the elements lie in row-major order.
+    /// Whether a write needs no copy: nobody else holds the memory, it is no mapped file, and the elements lie in
+    /// row-major order.
     pub(crate) fn is_sole_owner(&mut self) -> bool {
-        self.layout.is_contiguous() && Arc::get_mut(&mut self.storage).is_some()
+        self.layout.is_contiguous() && Arc::get_mut(&mut self.storage).is_some_and(|storage| storage.is_writable())
     }
 
     /// `self` if nobody else holds it and it could hold the result of an operation with `other` in place.
