@@ -125,7 +125,7 @@ fn stream(
     if !args.json && show(prompt).is_err() {
         return Ok(true);
     }
-    while let Some(piece) = pieces.next() {
+    for piece in pieces.by_ref() {
         let Piece { text, token } = piece?;
         completion.text += &text;
         completion.tokens.extend(token);
