@@ -10,6 +10,7 @@
 //! | [`train`], [`curve`], [`progress`] | the trainer, its loss curve, what it shows |
 //! | [`generate`], [`evaluate`] | text from a model, and how well it predicts one |
 //! | [`checkpoint`] | model directories in the Hugging Face layout |
+//! | [`weights`] | the tensors of checkpoints of every format |
 //! | [`mod@plan`] | what training a model takes |
 //! | [`presets`], [`mod@bench`], [`cli`] | the `gpt` command |
 
@@ -31,6 +32,7 @@ pub mod presets;
 pub mod progress;
 pub mod tokenizer;
 pub mod train;
+pub mod weights;
 
 pub use data::{Split, TextDataset};
 pub use error::{Error, Result};

@@ -226,6 +226,28 @@ fn what_is_more_than_tensors_is_refused_by_name() {
     assert!(expected.is_empty(), "no such files: {expected:?}");
 }
 
+#[test]
+fn a_checkpoint_is_listed_with_its_plain_values() {
+    let fixture = fixture();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pytorch_model.bin");
+    std::fs::write(&path, file(&fixture, "nested")).unwrap();
+    // The only weights of a model directory.
+    let files = models::weights::find(dir.path()).unwrap();
+    let (tensors, values) = models::weights::list(&files).unwrap();
+    let weight = tensors.iter().find(|info| info.name == "model.weight").unwrap();
+    assert_eq!((weight.dtype.as_str(), &weight.shape[..], weight.bytes), ("f32", &[1, 2][..], 8));
+    assert!(tensors.iter().any(|info| info.name == "optimizer.state.0.exp_avg"));
+    for (key, text) in [("epoch", "3"), ("extra", "None"), ("optimizer.param_groups.0.betas", "[0.9, 0.999]")] {
+        assert!(values.contains(&(key.into(), text.into())), "{key}: {values:?}");
+    }
+    let (read, _) = models::weights::load(dir.path()).unwrap();
+    assert_eq!(read.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["weight", "bias"]);
+    // Safetensors are preferred where there are both.
+    tensor::safetensors::save(dir.path().join("model.safetensors"), &read[..1], &[]).unwrap();
+    assert_eq!(models::weights::load(dir.path()).unwrap().0.len(), 1);
+}
+
 /// `archive` without the checksums of its entries, so that changes of their bytes go unnoticed.
 fn without_checksums(mut archive: Vec<u8>) -> Vec<u8> {
     let records: Vec<usize> = (0..archive.len() - 20).filter(|&at| archive[at..].starts_with(b"PK\x01\x02")).collect();

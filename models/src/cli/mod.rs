@@ -5,6 +5,7 @@
 mod bench;
 mod eval;
 mod generate;
+mod inspect;
 mod logits;
 mod plan;
 mod train;
@@ -19,6 +20,7 @@ use clap::{Parser, Subcommand};
 use bench::BenchArgs;
 use eval::EvalArgs;
 use generate::GenerateArgs;
+use inspect::InspectArgs;
 use logits::LogitsArgs;
 use plan::PlanArgs;
 use train::TrainArgs;
@@ -51,6 +53,8 @@ enum Command {
     Eval(EvalArgs),
     /// Write the logits of given tokens into a safetensors file
     Logits(LogitsArgs),
+    /// List what a checkpoint holds: names, dtypes, shapes, sizes, metadata
+    Inspect(InspectArgs),
     /// Compute what training a model takes: memory, arithmetic, time
     Plan(PlanArgs),
     /// Measure the speed of training steps, of writing, or of small operations
@@ -123,6 +127,7 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Logits(args)) => logits::run(&args),
+        Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Plan(args)) => plan::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
     };
