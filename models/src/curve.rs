@@ -1,7 +1,5 @@
 //! The loss curve of a training run, as a table and as a picture.
 
-use std::fmt::Write;
-
 use plotters::prelude::*;
 
 use crate::{Error, Result};
@@ -17,6 +15,27 @@ pub struct Point {
     pub lr: f64,
     /// The validation loss after the step, where it was measured.
     pub val_loss: Option<f64>,
+}
+
+/// The first line of the table.
+pub(crate) const HEADER: &str = "step,loss,lr,val_loss\n";
+
+impl Point {
+    /// The row of the table.
+    pub(crate) fn to_csv(self) -> String {
+        let Point { step, loss, lr, val_loss } = self;
+        let val_loss = val_loss.map(|loss| format!("{loss:.6}")).unwrap_or_default();
+        format!("{step},{loss:.6},{lr},{val_loss}\n")
+    }
+
+    /// Reads a row without the end of its line.
+    pub(crate) fn from_csv(row: &str) -> Option<Point> {
+        let mut columns = row.split(',');
+        let (step, loss, lr) = (columns.next()?, columns.next()?, columns.next()?);
+        let (val_loss, None) = (columns.next()?, columns.next()) else { return None };
+        let val_loss = if val_loss.is_empty() { None } else { Some(val_loss.parse().ok()?) };
+        Some(Point { step: step.parse().ok()?, loss: loss.parse().ok()?, lr: lr.parse().ok()?, val_loss })
+    }
 }
 
 /// The losses of a training run in the order of its steps.
@@ -41,13 +60,23 @@ impl Curve {
     /// assert_eq!(curve.to_csv(), "step,loss,lr,val_loss\n1,4.250000,0.001,4.000000\n");
     /// ```
     pub fn to_csv(&self) -> String {
-        let mut csv = String::from("step,loss,lr,val_loss\n");
-        for Point { step, loss, lr, val_loss } in &self.points {
-            let val_loss = val_loss.map(|loss| format!("{loss:.6}")).unwrap_or_default();
-            // Writing to a String cannot fail.
-            let _ = writeln!(csv, "{step},{loss:.6},{lr},{val_loss}");
-        }
+        let mut csv = String::from(HEADER);
+        csv.extend(self.points.iter().copied().map(Point::to_csv));
         csv
+    }
+
+    /// Reads what [`Curve::to_csv`] writes; losses have the six decimals of the table.
+    ///
+    /// # Errors
+    /// The first line that is none of such a table.
+    pub fn from_csv(text: &str) -> Result<Curve> {
+        let Some(rows) = text.strip_prefix(HEADER) else {
+            return Err(Error::invalid(format!("line 1 is not {:?}", HEADER.trim_end())));
+        };
+        let point = |(at, row): (usize, &str)| {
+            Point::from_csv(row).ok_or_else(|| Error::invalid(format!("line {} is no row of a loss table", at + 2)))
+        };
+        Ok(Curve { points: rows.lines().enumerate().map(point).collect::<Result<_>>()? })
     }
 
     /// The picture: training loss (averaged over neighbouring steps in a long run) and validation loss against the
@@ -140,6 +169,14 @@ mod tests {
         assert_eq!(csv.lines().count(), 21);
         assert_eq!(csv.lines().nth(9), Some("9,3.389831,0.001,"));
         assert_eq!(csv.lines().nth(10), Some("10,3.333333,0.001,2.000000"));
+        let read = Curve::from_csv(&csv).unwrap();
+        assert_eq!((read.points[9].val_loss, read.points[8].val_loss), (Some(2.0), None));
+        assert_eq!(read.to_csv(), csv);
+        for (broken, says) in [("", "line 1"), ("a,b\n", "line 1"), ("1,2\n", "line 2"), ("1,2,3,x\n", "line 2")] {
+            let text = if says == "line 1" { broken.to_string() } else { format!("{HEADER}{broken}") };
+            let message = Curve::from_csv(&text).unwrap_err().to_string();
+            assert!(message.contains(says), "{message}");
+        }
     }
 
     #[test]

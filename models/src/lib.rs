@@ -8,6 +8,7 @@
 //! | [`data`] | data sets, the loader, files |
 //! | [`tokenizer`], [`corpus`] | text to tokens |
 //! | [`train`], [`curve`], [`progress`] | the trainer, its loss curve, what it shows |
+//! | [`run`] | the directory of a run, from which it goes on after whatever stopped it |
 //! | [`generate`], [`evaluate`] | text from a model, and how well it predicts one |
 //! | [`checkpoint`] | model directories in the Hugging Face layout |
 //! | [`weights`] | the tensors of checkpoints of every format |
@@ -30,6 +31,7 @@ mod pace;
 pub mod plan;
 pub mod presets;
 pub mod progress;
+pub mod run;
 pub mod tokenizer;
 pub mod train;
 pub mod weights;

@@ -14,9 +14,14 @@ const PLANNED: f64 = 0.93;
 /// Counts steps and decides how many there are.
 pub(crate) struct Pace {
     started: Instant,
+    /// The time that the run took in earlier processes.
+    before: Duration,
     /// The number of steps: without limit while the speed of a run within a time is being measured.
     total: usize,
     budget: Option<Budget>,
+    /// Steps of the run.
+    done: usize,
+    /// Steps of this process, whose speed is measured.
     steps: usize,
     training: Duration,
     /// The part of `training` that the cold steps took.
@@ -37,8 +42,8 @@ struct Budget {
 pub(crate) struct Evaluation {
     /// Steps between estimates.
     pub every: usize,
-    /// Forward passes in an estimate.
-    pub batches: usize,
+    /// Forward passes in an estimate, as a multiple of those in a step.
+    pub batches: f64,
     /// How many times as long as an estimate the whole validation split takes.
     pub whole: f64,
 }
@@ -49,7 +54,23 @@ impl Pace {
             Length::Steps(steps) => (steps, None),
             Length::Within(time) => (usize::MAX, Some(Budget { time, fixed: false, evaluation, measured: None })),
         };
-        Pace { started, total, budget, steps: 0, training: Duration::ZERO, cold: Duration::ZERO }
+        let none = Duration::ZERO;
+        Pace { started, before: none, total, budget, done: 0, steps: 0, training: none, cold: none }
+    }
+
+    /// Goes on with a run that did `done` steps in the time `before`, with `total` as the number of the last where it
+    /// was fixed. The speed is measured anew: the machine may be another one.
+    pub fn resume(&mut self, done: usize, total: Option<usize>, before: Duration) {
+        (self.done, self.before) = (done, before);
+        self.total = total.unwrap_or(usize::MAX);
+        if let Some(budget) = &mut self.budget {
+            budget.fixed = total.is_some();
+        }
+    }
+
+    /// The time that the run has taken, in all processes.
+    pub fn elapsed(&self) -> Duration {
+        self.before.saturating_add(self.started.elapsed())
     }
 
     /// The number of the last step.
@@ -67,14 +88,17 @@ impl Pace {
 
     /// Counts a step that took `time`.
     pub fn after_step(&mut self, time: Duration) {
+        self.done += 1;
         self.steps += 1;
         self.training += time;
         if self.steps == COLD {
             self.cold = self.training;
         }
-        let due = self.budget.as_ref().is_some_and(|budget| {
-            !budget.fixed && self.steps > COLD && self.started.elapsed() >= budget.time.mul_f64(MEASURED)
-        });
+        let elapsed = self.elapsed();
+        let due = self
+            .budget
+            .as_ref()
+            .is_some_and(|budget| !budget.fixed && self.steps > COLD && elapsed >= budget.time.mul_f64(MEASURED));
         if due {
             self.plan();
         }
@@ -90,14 +114,14 @@ impl Pace {
 
     /// Fixes the number of steps. Later it is only lowered, and not by a little: the learning rate jumps with it.
     fn plan(&mut self) {
-        let (step, elapsed) = (self.step_time().as_secs_f64(), self.started.elapsed().as_secs_f64());
+        let (step, elapsed) = (self.step_time().as_secs_f64(), self.elapsed().as_secs_f64());
         let Some(budget) = &mut self.budget else { return };
         let Evaluation { every, batches, whole } = budget.evaluation;
         // A forward pass takes about a third of a step.
-        let estimate = budget.measured.map_or(batches as f64 * step / 3.0, |time| time.as_secs_f64());
+        let estimate = budget.measured.map_or(batches * step / 3.0, |time| time.as_secs_f64());
         let left = budget.time.as_secs_f64() * PLANNED - elapsed - estimate * whole;
         let more = (left / (step + estimate / every as f64)).max(1.0);
-        let planned = self.steps.saturating_add(more as usize);
+        let planned = self.done.saturating_add(more as usize);
         if !budget.fixed || (planned as f64) < 0.97 * self.total as f64 {
             self.total = planned.min(self.total);
             budget.fixed = true;
@@ -109,7 +133,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const EVALUATION: Evaluation = Evaluation { every: 100, batches: 10, whole: 2.0 };
+    const EVALUATION: Evaluation = Evaluation { every: 100, batches: 10.0, whole: 2.0 };
 
     fn seconds(s: f64) -> Duration {
         Duration::from_secs_f64(s)
@@ -160,5 +184,33 @@ mod tests {
         pace.started -= seconds(200.0);
         pace.after_evaluation(seconds(0.1));
         assert_eq!(pace.total(), pace.steps + 1);
+    }
+
+    #[test]
+    fn a_run_goes_on_with_the_time_that_is_left() {
+        let within = || Pace::new(Length::Within(seconds(100.0)), EVALUATION, Instant::now());
+        // Half of the time is gone, with 50 steps; the number of steps was not fixed.
+        let mut pace = within();
+        pace.resume(50, None, seconds(50.0));
+        assert!(pace.elapsed() >= seconds(50.0));
+        for _ in 0..COLD {
+            pace.after_step(seconds(0.1));
+            assert_eq!(pace.total(), usize::MAX);
+        }
+        pace.after_step(seconds(0.1));
+        // 93 s less 50 s and 0.67 s, at 0.1 s and a hundredth of 0.33 s, after 56 steps.
+        assert!((460..=470).contains(&pace.total()), "{}", pace.total());
+        // A plan stays, whatever the speed, until an evaluation shows that there is no time for it.
+        let mut pace = within();
+        pace.resume(50, Some(80), seconds(50.0));
+        (0..20).for_each(|_| pace.after_step(seconds(9.0)));
+        assert_eq!(pace.total(), 80);
+        pace.after_evaluation(seconds(1.0));
+        assert_eq!(pace.total(), 74);
+        // A time that no run has taken is no reason to panic.
+        let mut pace = within();
+        pace.resume(1, None, Duration::MAX);
+        pace.after_evaluation(seconds(1.0));
+        assert_eq!(pace.total(), 2);
     }
 }

@@ -139,8 +139,17 @@ fn a_text_or_an_option_that_cannot_be_used_is_refused_and_changes_nothing() {
     assert_eq!(fs::read(dir.path().join("model/model.safetensors")).unwrap(), before);
     let mut files: Vec<_> = fs::read_dir(dir.path().join("model")).unwrap().map(|e| e.unwrap().file_name()).collect();
     files.sort();
-    let expected =
-        ["config.json", "loss.csv", "loss.svg", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+    let expected = [
+        "best",
+        "checkpoints",
+        "config.json",
+        "loss.csv",
+        "loss.svg",
+        "model.safetensors",
+        "run.lock",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ];
     assert_eq!(files, expected);
     refuses(dir.path(), &["train", "--data", "missing", "--out", "fresh"], "missing");
     assert!(!dir.path().join("fresh").exists());

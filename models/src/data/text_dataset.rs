@@ -67,6 +67,25 @@ impl TextDataset {
         Ok(TextDataset { train, validation, context })
     }
 
+    /// Texts in tokens of their own for training and for validation.
+    ///
+    /// # Errors
+    /// When `context` is 0, or a text is too short: training needs a window of `context + 1` tokens, validation two
+    /// tokens.
+    pub fn from_parts(train: Vec<i64>, validation: Vec<i64>, context: usize) -> Result<TextDataset> {
+        if context == 0 {
+            return Err(Error::invalid("the context must be at least 1 token"));
+        }
+        let needs = context.saturating_add(1);
+        for (name, tokens, needs) in [("training", &train, needs), ("validation", &validation, 2)] {
+            if tokens.len() < needs {
+                let has = tokens.len();
+                return Err(Error::invalid(format!("the text for {name} is too short: {has} tokens, needs {needs}")));
+            }
+        }
+        Ok(TextDataset { train, validation, context })
+    }
+
     /// The tokens of one part.
     pub fn tokens(&self, split: Split) -> &[i64] {
         match split {
@@ -174,6 +193,21 @@ mod tests {
 
     fn numbers(n: i64, context: usize) -> TextDataset {
         TextDataset::from_ids((0..n).collect(), context).unwrap()
+    }
+
+    #[test]
+    fn parts_of_their_own_are_checked() {
+        let parts = |train, validation, context| TextDataset::from_parts(vec![0; train], vec![0; validation], context);
+        assert_eq!(parts(5, 2, 4).unwrap().tokens(Split::Validation).len(), 2);
+        for (train, validation, context, says) in [
+            (4, 2, 4, "for training is too short: 4 tokens, needs 5"),
+            (5, 1, 4, "for validation"),
+            (5, 2, 0, "context"),
+        ] {
+            let message = parts(train, validation, context).unwrap_err().to_string();
+            assert!(message.contains(says), "{message}");
+        }
+        assert!(parts(5, 2, usize::MAX).is_err());
     }
 
     #[test]

@@ -1,0 +1,138 @@
+//! A checkpoint of a run: a model directory with all that the run's future depends on beside it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nn::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::files::{Fingerprint, names};
+use crate::train::{Position, State, Trainer};
+use crate::{Error, LanguageModel, Result, Tokenizer, checkpoint};
+
+/// The place in the run and its settings.
+pub(super) const STATE: &str = "state.json";
+/// The state of the optimizer.
+pub(super) const OPTIMIZER: &str = "optimizer.safetensors";
+/// The exact values of parameters that are stored in half precision.
+pub(super) const MASTERS: &str = "masters.safetensors";
+/// Size and checksum of every other file, written last: what makes the checkpoint whole.
+pub(super) const CHECKSUMS: &str = "checksums.json";
+
+/// The version of the layout.
+const FORMAT: u32 = 1;
+
+/// `state.json`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    format: u32,
+    settings: Map<String, Value>,
+    position: Position,
+}
+
+/// A checkpoint whose files are all there and have their checksums.
+#[derive(Debug)]
+pub struct Snapshot {
+    dir: PathBuf,
+    settings: Map<String, Value>,
+    position: Position,
+}
+
+impl Snapshot {
+    /// Reads the checkpoint `dir` and looks at every byte of it.
+    pub(super) fn read(dir: &Path) -> Result<Snapshot> {
+        let sums: BTreeMap<String, Fingerprint> = read_json(&dir.join(CHECKSUMS))?;
+        if !sums.contains_key(STATE) {
+            return Err(Error::in_file(&dir.join(CHECKSUMS), format!("{STATE} is missing")));
+        }
+        for (name, sum) in &sums {
+            // A name is no path that leads elsewhere.
+            if Path::new(name).file_name() != Some(name.as_ref()) {
+                return Err(Error::in_file(&dir.join(CHECKSUMS), format!("{name:?} is no file name")));
+            }
+            let path = dir.join(name);
+            if Fingerprint::of_file(&path)? != *sum {
+                return Err(Error::in_file(&path, "the contents are not those that were written"));
+            }
+        }
+        let path = dir.join(STATE);
+        let Manifest { format, settings, position } = read_json(&path)?;
+        if format != FORMAT {
+            return Err(Error::in_file(&path, format!("the format is {format}, this program reads {FORMAT}")));
+        }
+        Ok(Snapshot { dir: dir.to_path_buf(), settings, position })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The settings that the run was begun with.
+    pub fn settings(&self) -> &Map<String, Value> {
+        &self.settings
+    }
+
+    /// Where the run was.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// Whether the run was at its end.
+    pub fn is_finished(&self) -> bool {
+        self.position.total.is_some_and(|total| self.position.step >= total)
+    }
+
+    /// The model with its weights.
+    ///
+    /// # Errors
+    /// As [`checkpoint::load_model`].
+    pub fn load_model(&self) -> Result<Box<dyn LanguageModel>> {
+        checkpoint::load_model(&self.dir)
+    }
+
+    /// The tokenizer.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::load`].
+    pub fn load_tokenizer(&self) -> Result<Tokenizer> {
+        Tokenizer::load(self.dir.join(checkpoint::TOKENIZER))
+    }
+
+    /// Puts a trainer, whose model has its weights from [`load_model`](Snapshot::load_model), at the place of this
+    /// checkpoint.
+    ///
+    /// # Errors
+    /// When the checkpoint is none of the trainer's run; see [`Trainer::load_state`].
+    pub fn restore(&self, trainer: &mut Trainer) -> Result<()> {
+        let read = |name: &str| -> Result<StateDict> { nn::load_file(self.dir.join(name)).map_err(Error::invalid) };
+        let masters = if self.dir.join(MASTERS).exists() { read(MASTERS)? } else { StateDict::new() };
+        let state = State { position: self.position.clone(), optimizer: read(OPTIMIZER)?, masters };
+        trainer.load_state(&state).map_err(|e| Error::in_file(&self.dir, e))
+    }
+}
+
+/// Writes [`STATE`].
+pub(super) fn write_state(dir: &Path, settings: &Map<String, Value>, position: &Position) -> Result<()> {
+    write_json(&dir.join(STATE), &Manifest { format: FORMAT, settings: settings.clone(), position: position.clone() })
+}
+
+/// Writes [`CHECKSUMS`] of all files in `dir`.
+pub(super) fn write_checksums(dir: &Path) -> Result<()> {
+    let sum = |name: String| Fingerprint::of_file(&dir.join(&name)).map(|sum| (name, sum));
+    let sums: BTreeMap<String, Fingerprint> = names(dir).into_iter().map(sum).collect::<Result<_>>()?;
+    write_json(&dir.join(CHECKSUMS), &sums)
+}
+
+fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
+    serde_json::from_str(&text).map_err(|e| Error::in_file(path, e))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::write(path, e))? + "\n";
+    tensor::io::write_atomic(path, text.as_bytes()).map_err(|e| Error::write(path, e))
+}
