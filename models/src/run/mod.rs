@@ -5,7 +5,6 @@
 //!     config.json  tokenizer.json  model.safetensors   the last step that was saved: a whole model, as Python reads it
 //!     best/                                            the model with the least validation loss so far
 //!     loss.csv  loss.svg                               one row per step, and their picture
-//!     events.out.tfevents.*                            the same for TensorBoard, on request
 //!     checkpoints/step-00000500/                       what an exact resume needs, for the newest few steps
 //!         config.json  tokenizer.json  model.safetensors
 //!         optimizer.safetensors                        the optimizer's state
