@@ -11,17 +11,50 @@
 //! init::zeros_(layer.bias.as_ref().unwrap());
 //! ```
 
+use std::cell::Cell;
+
 use autograd::{Var, no_grad};
 use tensor::{DType, Shape, Tensor};
 
 use crate::Parameter;
 
+thread_local! {
+    static SKIPPED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Builds a model without initial values, for weights that are about to be loaded: its large parameters are zeros that take no
+/// memory, whatever their shape, and the functions of this module do nothing and draw nothing.
+///
+/// What stands in for a value is one zero seen at every index; [`Var::set_value`] replaces it by a tensor of its own.
+///
+/// ```
+/// use nn::prelude::*;
+///
+/// let huge = init::skip_init(|| Linear::new(1 << 20, 1 << 20)); // 4 TiB, if it had a value
+/// assert_eq!(huge.num_parameters(), (1 << 40) + (1 << 20));
+/// ```
+pub fn skip_init<T>(build: impl FnOnce() -> T) -> T {
+    /// Also after a panic, the next model has values again.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            SKIPPED.set(self.0);
+        }
+    }
+    let _restore = Restore(SKIPPED.replace(true));
+    build()
+}
+
 /// A parameter whose value is about to be drawn.
 pub(crate) fn empty_parameter(shape: impl Into<Shape>, dtype: DType) -> Parameter {
-    Parameter::new(Tensor::zeros(shape.into(), dtype))
+    let shape = shape.into();
+    Parameter::new(if SKIPPED.get() { Tensor::zeros([], dtype).expand(shape) } else { Tensor::zeros(shape, dtype) })
 }
 
 fn replace(var: &Var, value: impl FnOnce(&Shape, DType) -> Tensor) {
+    if SKIPPED.get() {
+        return;
+    }
     let present = var.value();
     no_grad(|| var.set_value(value(present.shape(), present.dtype())));
 }

@@ -272,3 +272,27 @@ fn nothing_to_fill_is_fine() {
         }
     }
 }
+
+#[test]
+fn a_model_without_initial_values_draws_nothing_and_takes_values_later() {
+    manual_seed(7);
+    let next = || Tensor::randn([3], DType::F32);
+    let expected = next();
+    manual_seed(7);
+    let layers = init::skip_init(|| {
+        let layers =
+            (Linear::new(1 << 28, 1 << 28), Embedding::new(1 << 40, 1 << 10), MultiheadAttention::new(1 << 20, 4));
+        init::ones_(&layers.0.weight);
+        layers
+    });
+    assert!(next().bit_eq(&expected), "something was drawn");
+    assert_eq!(layers.0.weight.shape(), [1 << 28, 1 << 28]);
+    assert_eq!(layers.0.weight.value().narrow(0, 5, 1).narrow(1, 0, 1).item::<f32>(), 0.0);
+    let small = init::skip_init(|| Linear::new(3, 2));
+    small.weight.set_value(Tensor::ones([2, 3], DType::F32));
+    assert_eq!(small.forward(&Var::new(Tensor::ones([3], DType::F32))).to_vec::<f32>(), [3.0, 3.0]);
+    // A panic in between does not leave the mode on.
+    let panicked = std::panic::catch_unwind(|| init::skip_init(|| panic!("stopped")));
+    assert!(panicked.is_err());
+    assert!(Linear::new(20, 20).weight.value().abs().max().item::<f32>() > 0.0);
+}

@@ -19,6 +19,10 @@ fn close(a: &Tensor, b: &Tensor) -> bool {
     a.dims() == b.dims() && a.allclose(b, 1e-9, 1e-9)
 }
 
+fn llama3(factor: f64, low_freq_factor: f64, high_freq_factor: f64, original_context: usize) -> RotaryScaling {
+    RotaryScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_context }
+}
+
 fn causal() -> Attention {
     Attention { is_causal: true, ..Default::default() }
 }
@@ -308,6 +312,17 @@ fn printed_forms() {
         RotaryPositions::with(8, rotary).to_string(),
         "RotaryPositions(8, base=10000.0, rotary_dim=4, interleaved=False)"
     );
+    let scaled = |scaling| {
+        let text = RotaryPositions::with(2, RotaryPositionsOptions { scaling, ..Default::default() }).to_string();
+        text.split_once("interleaved=True").unwrap().1.to_string()
+    };
+    assert_eq!(scaled(RotaryScaling::Linear { factor: 2.5 }), ", scaling=linear(factor=2.5))");
+    let dynamic = RotaryScaling::Dynamic { factor: 2.0, original_context: 8 };
+    assert_eq!(scaled(dynamic), ", scaling=dynamic(factor=2.0, original_context=8))");
+    assert_eq!(
+        scaled(llama3(8.0, 1.0, 4.0, 8192)),
+        ", scaling=llama3(factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_context=8192))"
+    );
     assert_eq!(ALiBi::new(8).to_string(), "ALiBi(8)");
     assert_eq!(relative(2, 3, false).to_string(), "RelativePositions(max_distance=2, head_dim=3, values=False)");
 }
@@ -315,6 +330,7 @@ fn printed_forms() {
 #[test]
 fn refusals() {
     let x = |shape: &[usize]| Var::new(Tensor::zeros(shape, F64));
+    let scaled = |scaling| RotaryPositions::with(4, RotaryPositionsOptions { scaling, ..Default::default() });
     let rotary = |head_dim: usize, rotary_dim: usize, base: f64| {
         let options = RotaryPositionsOptions { rotary_dim: Some(rotary_dim), base, ..Default::default() };
         RotaryPositions::with(head_dim, options)
@@ -334,6 +350,14 @@ fn refusals() {
         rotary(4, 3, 10.0) => "RotaryPositions: the features that rotate are no pairs of the head's\n  rotary_dim 3   head_dim 4";
         rotary(4, 6, 10.0) => "rotary_dim 6   head_dim 4";
         RotaryPositions::new(3) => "rotary_dim 3   head_dim 3";
+        scaled(RotaryScaling::Linear { factor: 0.0 }) => "RotaryPositions: the factor of the rotary scaling is not a positive number, 0";
+        scaled(RotaryScaling::Dynamic { factor: 0.5, original_context: 8 }) => "not a number from 1 on, 0.5";
+        scaled(RotaryScaling::Dynamic { factor: 2.0, original_context: 0 }) => "an original context of 0";
+        scaled(llama3(f64::INFINITY, 1.0, 4.0, 8)) => "the factor of the rotary scaling";
+        scaled(llama3(8.0, -1.0, 4.0, 8)) => "the low_freq_factor";
+        scaled(llama3(8.0, 1.0, f64::NAN, 8)) => "the high_freq_factor";
+        scaled(llama3(8.0, 4.0, 4.0, 8)) => "low_freq_factor is not below high_freq_factor, 4 and 4";
+        scaled(llama3(8.0, 1.0, 4.0, 0)) => "an original context of 0";
         rotary(4, 4, f64::NAN) => "RotaryPositions: the base is not a positive number, NaN";
         RotaryPositions::new(4).forward(&x(&[2, 6])) => "RotaryPositions: the input does not fit\n  input [2, 6]   rule [.., 4]";
         RotaryPositions::new(4).forward(&x(&[4])) => "RotaryPositions: the input does not fit\n  input [4]";
@@ -346,4 +370,38 @@ fn refusals() {
         layer.forward(&q, &q, &x(&[4, 2]), &plain) => "value [4, 2]";
         relative(2, 3, false).forward(&q, &q, &x(&[2]), &plain) => "value [2]   rule query [.., t, 3], key [.., s, 3], value [.., s, dv]";
     }
+}
+
+#[test]
+fn scaled_rotations_are_the_plain_ones_of_other_positions_or_bases() {
+    let with = |base, scaling| RotaryPositions::with(6, RotaryPositionsOptions { base, scaling, ..Default::default() });
+    let x = randn(&[2, 5, 6]);
+    let plain = with(100.0, RotaryScaling::None);
+    // Position 4 with a factor of 2 is position 2.
+    let linear = with(100.0, RotaryScaling::Linear { factor: 2.0 }).forward(&x).value();
+    let at_two = plain.forward_at(&x.narrow(-2, 4, 1), 2).value();
+    assert!(close(&linear.narrow(-2, 4, 1), &at_two));
+    // Up to its original context the dynamic one is plain; beyond, all positions of the call have the larger base.
+    let dynamic = with(100.0, RotaryScaling::Dynamic { factor: 3.0, original_context: 4 });
+    let short = x.narrow(-2, 0, 4);
+    assert!(close(&dynamic.forward(&short).value(), &plain.forward(&short).value()));
+    let longer = with(100.0 * (3.0 * 5.0 / 4.0 - 2.0f64).powf(6.0 / 4.0), RotaryScaling::None);
+    assert!(close(&dynamic.forward(&x).value(), &longer.forward(&x).value()));
+    assert!(close(&dynamic.forward_at(&x.narrow(-2, 4, 1), 4).value(), &longer.forward(&x).value().narrow(-2, 4, 1)));
+    // Rates 1, 0.1 and 0.01 turn 10, 1 and 0.1 times in 20 pi positions: kept, in the middle, slowed down.
+    let rates = with(1000.0, llama3(4.0, 0.5, 1.5, 63)).rates(1);
+    let turns = 6.3 / std::f64::consts::TAU;
+    let middle = (turns - 0.5) * 0.1 + (1.5 - turns) * 0.025;
+    assert!(close(&Tensor::from_slice(&rates, [3]), &Tensor::from([1.0, middle, 0.0025])), "{rates:?}");
+    assert_eq!(
+        RotaryPositions::with(
+            2,
+            RotaryPositionsOptions {
+                scaling: RotaryScaling::Dynamic { factor: 2.0, original_context: 1 },
+                ..Default::default()
+            }
+        )
+        .rates(9),
+        [1.0]
+    );
 }

@@ -18,6 +18,9 @@ impl Var {
     /// With `n` the normalised value, `r = 1 / sqrt(variance + eps)` and `g = dy weight`: `dx = r (g - mean(g) - n
     /// mean(g n))`, `dweight = sum dy n`, `dbias = sum dy`. Keeps `x`, `weight`, and a mean and an `r` per row.
     ///
+    /// # Differs
+    /// The weight may be a half beside an input of f32.
+    ///
     /// # Source
     /// Ba, Kiros and Hinton, *Layer Normalization*, 2016.
     ///
@@ -67,6 +70,9 @@ impl Var {
     /// With `r = 1 / sqrt(mean(x^2) + eps)`, `n = x r` and `g = dy weight`: `dx = r (g - n mean(g n))`, `dweight = sum dy
     /// n`. Keeps `x`, `weight`, and an `r` per row.
     ///
+    /// # Differs
+    /// The weight may be a half beside an input of f32.
+    ///
     /// # Source
     /// Zhang and Sennrich, *Root Mean Square Layer Normalization*, 2019.
     ///
@@ -102,7 +108,7 @@ fn scaled(inputs: &[Var], norm_dims: usize, eps: Option<f64>) -> Var {
     let eps = eps.unwrap_or(if x.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON as f64 });
     let dims: Vec<isize> = (1..=norm_dims as isize).map(|d| -d).collect();
     let n = x * (x.square().mean_dim(&dims[..], true) + eps).rsqrt();
-    // The weight may be f32 beside a half.
+    // One of weight and input may be f32 beside a half.
     inputs[1..].iter().fold(n, |n, weight| n * weight).to_dtype(x.dtype())
 }
 
@@ -112,7 +118,7 @@ fn normalised(inputs: &[Var], norm_dims: usize, eps: f64) -> Var {
     let dims: Vec<isize> = (1..=norm_dims as isize).map(|d| -d).collect();
     let away = x - x.mean_dim(&dims[..], true);
     let n = &away * (away.square().mean_dim(&dims[..], true) + eps).rsqrt();
-    // The weight may be f32 beside a half.
+    // One of weight and input may be f32 beside a half.
     inputs[1..].iter().fold(n, |n, weight| n * weight).to_dtype(x.dtype())
 }
 
@@ -210,5 +216,33 @@ mod tests {
         assert!(w.grad().is_none());
         assert_eq!(b.grad().unwrap().to_vec::<f64>(), [1.0, 1.0, 1.0]);
         assert!(x.grad().is_some());
+    }
+
+    #[test]
+    fn weights_of_a_half_serve_an_input_of_f32() {
+        let [x, w, b] = [[3, 4].as_slice(), &[4], &[4]].map(|shape| Tensor::randn(shape, DType::F32));
+        for half in [DType::F16, DType::BF16] {
+            let halves = [w.to_dtype(half), b.to_dtype(half)];
+            type Norm = fn(&[Var; 3]) -> Var;
+            let norms: [Norm; 2] = [
+                |[x, w, b]| x.layer_norm(1, Some(w), Some(b), 1e-5),
+                |[x, w, b]| x.rms_norm(1, Some(w), Some(1e-5)) + b,
+            ];
+            for (norm, create_graph) in norms.iter().flat_map(|norm| [(norm, false), (norm, true)]) {
+                let run = |w: Tensor, b: Tensor| {
+                    let inputs = [x.clone(), w, b].map(|t| Var::new(t).requires_grad_(true));
+                    let y = norm(&inputs);
+                    let options = crate::GradOptions { create_graph, ..Default::default() };
+                    let grads = crate::grad(&[&y.square().sum()], &inputs.iter().collect::<Vec<_>>(), options);
+                    (y.value(), grads.into_iter().flatten().map(|g| g.value()).collect::<Vec<_>>())
+                };
+                let (y, grads) = run(halves[0].clone(), halves[1].clone());
+                let (wide_y, wide_grads) = run(halves[0].to_dtype(DType::F32), halves[1].to_dtype(DType::F32));
+                assert!(y.bit_eq(&wide_y) && grads[0].bit_eq(&wide_grads[0]));
+                for i in [1, 2] {
+                    assert!(grads[i].bit_eq(&wide_grads[i].to_dtype(half)), "{half}, parameter {i}");
+                }
+            }
+        }
     }
 }

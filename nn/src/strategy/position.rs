@@ -6,15 +6,21 @@ use tensor::DType;
 use super::{Case, cases, sizes};
 use crate::{
     Forward, LearnedPositions, LearnedPositionsOptions, RelativePositions, RelativePositionsOptions, RotaryPositions,
-    RotaryPositionsOptions, SinusoidalPositions, SinusoidalPositionsOptions,
+    RotaryPositionsOptions, RotaryScaling, SinusoidalPositions, SinusoidalPositionsOptions,
 };
 
 /// Rotary positions with any options.
 pub fn rotary_positions() -> impl Strategy<Value = Case<RotaryPositions>> {
     let sizes = (0usize..4, 0usize..3, sizes());
-    cases((sizes, 1.5..20.0f64, any::<bool>()), |&((pairs, rest, t), base, interleaved)| {
+    let original_context = 1usize..8;
+    let scaling = (1.0..8.0f64, original_context).prop_flat_map(|(factor, original_context)| {
+        let llama3 = RotaryScaling::Llama3 { factor, low_freq_factor: 0.2, high_freq_factor: 0.8, original_context };
+        let linear = RotaryScaling::Linear { factor };
+        prop_oneof![Just(RotaryScaling::None), Just(linear), Just(llama3)]
+    });
+    cases((sizes, 1.5..20.0f64, any::<bool>(), scaling), |&((pairs, rest, t), base, interleaved, scaling)| {
         let (head_dim, rotary_dim) = (2 * pairs + rest, Some(2 * pairs));
-        let options = RotaryPositionsOptions { base, rotary_dim, interleaved };
+        let options = RotaryPositionsOptions { base, rotary_dim, interleaved, scaling };
         (RotaryPositions::with(head_dim, options), vec![t, head_dim])
     })
 }

@@ -6,12 +6,14 @@ mod alibi;
 mod learned;
 mod relative;
 mod rotary;
+mod scaling;
 mod sinusoidal;
 
 pub use alibi::*;
 pub use learned::*;
 pub use relative::*;
 pub use rotary::*;
+pub use scaling::*;
 pub use sinusoidal::*;
 
 use std::cell::RefCell;

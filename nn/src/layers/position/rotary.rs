@@ -3,7 +3,7 @@
 use autograd::Var;
 use tensor::Tensor;
 
-use super::{Last, angles, rates, sequence_dim};
+use super::{Last, RotaryScaling, angles, sequence_dim};
 use crate::layers::printed;
 use crate::{Forward, Module};
 
@@ -17,16 +17,18 @@ pub struct RotaryPositionsOptions {
     /// Whether features `2j` and `2j + 1` are a pair, as in the paper and in GPT-J (default: true), or `j` and
     /// `j + rotary_dim / 2`, as in Llama and GPT-NeoX.
     pub interleaved: bool,
+    /// How the rotations are slowed down for long texts (default: not at all).
+    pub scaling: RotaryScaling,
 }
 
 impl Default for RotaryPositionsOptions {
     fn default() -> RotaryPositionsOptions {
-        RotaryPositionsOptions { base: 10000.0, rotary_dim: None, interleaved: true }
+        RotaryPositionsOptions { base: 10000.0, rotary_dim: None, interleaved: true, scaling: RotaryScaling::None }
     }
 }
 
 /// `(a, b) -> (a cos θ - b sin θ, a sin θ + b cos θ)` for each pair `j` of `r` features at position `i`, with
-/// `θ = i base^(-2j / r)`.
+/// `θ = i base^(-2j / r)`, or what [`RotaryScaling`] makes of that.
 ///
 /// Applied to the queries and the keys of each head, not to the values: a query at `i` and a key at `j` then have a
 /// product that depends on `i - j` only.
@@ -41,9 +43,15 @@ impl Default for RotaryPositionsOptions {
 /// # Numerics
 /// Angles, sines and cosines are computed in f64, then rounded to the dtype of the input.
 ///
+/// # Differs
+/// The base of [`RotaryScaling::Dynamic`] follows from the positions of each call alone. Hugging Face's keeps that of the
+/// longest text seen until a text shorter than the original context comes.
+///
 /// # Source
 /// Su et al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021, section 3.2.2, equation 15, and
-/// section 3.4.2, equation 34.
+/// section 3.4.2, equation 34. Scaling: Chen et al., "Extending Context Window of Large Language Models via Positional
+/// Interpolation", 2023 (linear); Peng et al., "YaRN", 2023, section 3.1 (NTK-aware); Grattafiori et al., "The Llama 3 Herd of
+/// Models", 2024, section 3.2, whose model file has the formula.
 ///
 /// ```
 /// use nn::prelude::*;
@@ -81,16 +89,26 @@ impl RotaryPositions {
     /// Rotations with options.
     ///
     /// # Panics
-    /// When the features to rotate are not in pairs or more than there are, or the base is not a positive number.
+    /// When the features to rotate are not in pairs or more than there are, the base is not a positive number, or the scaling
+    /// has a [`problem`](RotaryScaling::problem).
     #[track_caller]
     pub fn with(head_dim: usize, options: RotaryPositionsOptions) -> RotaryPositions {
         let (base, rotary_dim) = (options.base, options.rotary_dim.unwrap_or(head_dim));
         assert!(base > 0.0 && base.is_finite(), "RotaryPositions: the base is not a positive number, {base}");
+        if let Some(problem) = options.scaling.problem() {
+            panic!("RotaryPositions: {problem}");
+        }
         assert!(
             rotary_dim.is_multiple_of(2) && rotary_dim <= head_dim,
             "RotaryPositions: the features that rotate are no pairs of the head's\n  rotary_dim {rotary_dim}   head_dim {head_dim}"
         );
         RotaryPositions { head_dim, rotary_dim, options, last: Last::new() }
+    }
+
+    /// The angle by which each pair turns from a position to the next, in a text of `len` positions: Hugging Face's `inv_freq`.
+    /// Only [`RotaryScaling::Dynamic`] looks at the length.
+    pub fn rates(&self, len: usize) -> Vec<f64> {
+        self.options.scaling.rates(self.options.base, self.rotary_dim, len)
     }
 
     /// The forward pass of an input whose first position is `offset`: what is decoded after `offset` others.
@@ -102,7 +120,7 @@ impl RotaryPositions {
         let dim = sequence_dim("RotaryPositions", x, self.head_dim, -2);
         let (t, r) = (x.shape()[dim], self.rotary_dim);
         let [cos, sin] = self.last.get((offset, t, x.dtype()), || {
-            let angles = angles(offset, t, &rates(self.options.base, r));
+            let angles = angles(offset, t, &self.rates(offset + t));
             [angles.cos().to_dtype(x.dtype()), angles.sin().to_dtype(x.dtype())]
         });
         let (cos, sin) = (Var::new(cos), Var::new(sin));
@@ -121,7 +139,8 @@ impl RotaryPositions {
     fn repr(&self) -> String {
         let RotaryPositions { head_dim, rotary_dim, options, .. } = self;
         let (base, interleaved) = (printed::float(options.base), printed::flag(options.interleaved));
-        format!("{head_dim}, base={base}, rotary_dim={rotary_dim}, interleaved={interleaved}")
+        let scaling = options.scaling.repr();
+        format!("{head_dim}, base={base}, rotary_dim={rotary_dim}, interleaved={interleaved}{scaling}")
     }
 }
 

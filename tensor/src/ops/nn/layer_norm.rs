@@ -38,7 +38,8 @@ impl Tensor {
         }
         let (stats, width) = (&self.dims()[..lead], self.dims()[lead..].iter().product());
         let x = self.contiguous();
-        let (weight, bias) = (weight.map(Tensor::contiguous), bias.map(Tensor::contiguous));
+        let wide = |parameter: &Tensor| parameter.widen().contiguous();
+        let (weight, bias) = (weight.map(wide), bias.map(wide));
         let (mut mean, mut rstd) = (Tensor::zeros(stats, self.dtype()), Tensor::zeros(stats, self.dtype()));
         let y = dispatch!(float self.dtype(), "layer_norm", T => Tensor::build::<T>(self.shape(), |y| {
             let affine = Affine { weight: weight.as_ref().map(read::<T>), bias: bias.as_ref().map(read::<T>) };
@@ -86,7 +87,7 @@ impl Tensor {
         let width = norm.iter().product();
         let (mean, rstd) = (mean.contiguous(), rstd.contiguous());
         let (dy, x) = (dy.contiguous(), x.contiguous());
-        let weight = weight.map(Tensor::contiguous);
+        let weight = weight.map(|weight| weight.widen().contiguous());
         dispatch!(float x.dtype(), "layer_norm_backward", T => {
             let saved = Saved {
                 centred: true,
@@ -125,7 +126,8 @@ impl Tensor {
                 let what = format!("the {name} does not have the shape of the last {norm_dims} dimensions");
                 panic!("{}", Error::shape(op, what, &shapes, "[lead.., norm..] and [norm..]"));
             }
-            if !p.is_parameter_for(self) {
+            // Weights may also be halves beside an input of f32, which is how models of halves are computed.
+            if !p.is_parameter_for(self) && !self.is_parameter_for(p) {
                 panic!("{}", Error::dtype(op, format!("the input is {}, the {name} {}", self.dtype(), p.dtype())));
             }
         }
