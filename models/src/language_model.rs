@@ -5,7 +5,7 @@
 use nn::prelude::*;
 use tensor::{CrossEntropy, DType, Tensor};
 
-use crate::{GptConfig, Result};
+use crate::{GptConfig, LlamaConfig, Result};
 
 /// The sizes of a language model of any kind.
 ///
@@ -19,6 +19,8 @@ use crate::{GptConfig, Result};
 pub enum ModelConfig {
     /// Of a [`Gpt`](crate::Gpt).
     Gpt(GptConfig),
+    /// Of a [`Llama`](crate::Llama).
+    Llama(LlamaConfig),
 }
 
 impl From<GptConfig> for ModelConfig {
@@ -27,11 +29,18 @@ impl From<GptConfig> for ModelConfig {
     }
 }
 
+impl From<LlamaConfig> for ModelConfig {
+    fn from(config: LlamaConfig) -> ModelConfig {
+        ModelConfig::Llama(config)
+    }
+}
+
 impl ModelConfig {
     /// Number of tokens in the vocabulary.
     pub fn vocab(&self) -> usize {
         match self {
             ModelConfig::Gpt(config) => config.vocab,
+            ModelConfig::Llama(config) => config.vocab,
         }
     }
 
@@ -39,6 +48,7 @@ impl ModelConfig {
     pub fn context(&self) -> usize {
         match self {
             ModelConfig::Gpt(config) => config.context,
+            ModelConfig::Llama(config) => config.context,
         }
     }
 
@@ -46,6 +56,7 @@ impl ModelConfig {
     pub fn layers(&self) -> usize {
         match self {
             ModelConfig::Gpt(config) => config.layers,
+            ModelConfig::Llama(config) => config.layers,
         }
     }
 
@@ -56,6 +67,7 @@ impl ModelConfig {
     pub fn check(&self) -> Result<()> {
         match self {
             ModelConfig::Gpt(config) => config.check(),
+            ModelConfig::Llama(config) => config.check(),
         }
     }
 
@@ -63,6 +75,7 @@ impl ModelConfig {
     pub fn num_parameters(&self) -> Option<u64> {
         match self {
             ModelConfig::Gpt(config) => config.num_parameters(),
+            ModelConfig::Llama(config) => config.num_parameters(),
         }
     }
 
@@ -73,6 +86,7 @@ impl ModelConfig {
     pub fn build(&self) -> Result<Box<dyn LanguageModel>> {
         Ok(match self {
             ModelConfig::Gpt(config) => Box::new(crate::Gpt::new(config.clone())?),
+            ModelConfig::Llama(config) => Box::new(crate::Llama::new(config.clone())?),
         })
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`mlp`], [`gpt`] | the models, written to be read |
+//! | [`mlp`], [`gpt`], [`llama`] | the models, written to be read |
 //! | [`language_model`] | what language models have in common, and their cache |
 //! | [`data`] | data sets, the loader, files |
 //! | [`tokenizer`], [`corpus`] | text to tokens |
@@ -26,6 +26,7 @@ pub mod evaluate;
 pub mod generate;
 pub mod gpt;
 pub mod language_model;
+pub mod llama;
 pub mod mlp;
 mod pace;
 pub mod plan;
@@ -40,6 +41,7 @@ pub use data::{Split, TextDataset};
 pub use error::{Error, Result};
 pub use gpt::{Gpt, GptConfig};
 pub use language_model::{Cache, LanguageModel, ModelConfig};
+pub use llama::{Llama, LlamaConfig};
 pub use mlp::Mlp;
 pub use presets::Preset;
 pub use tokenizer::Tokenizer;

@@ -29,7 +29,7 @@ fn logits_loss_and_every_gradient_are_transformers() {
     let expected = load("expected.safetensors");
     let (model, tokenizer) = checkpoint::load(&fixture()).unwrap();
     assert_eq!(tokenizer.vocab_size(), 11);
-    let ModelConfig::Gpt(config) = model.config();
+    let ModelConfig::Gpt(config) = model.config() else { panic!("a GPT-2") };
     assert_eq!((config.layers, config.heads, config.dropout), (2, 2, 0.0));
     assert_close("logits", &model.forward(&expected["ids"]).value(), &expected["logits"]);
 

@@ -1,176 +1,205 @@
-//! `config.json`: the sizes of a model.
+//! `config.json`: the sizes of a model, the dtype of its weights and its special tokens, for every family.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tensor::DType;
 
-use crate::{Error, GptConfig, Result};
+use super::{gpt2, llama};
+use crate::{Error, ModelConfig, Result};
 
-/// `config.json` of a GPT-2; a field that is absent has the default of Hugging Face's `GPT2Config`.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(default)]
-struct HfConfig {
-    architectures: Vec<String>,
-    model_type: Option<String>,
-    vocab_size: usize,
-    n_positions: usize,
-    n_ctx: Option<usize>,
-    n_embd: usize,
-    n_layer: usize,
-    n_head: usize,
-    n_inner: Option<usize>,
-    activation_function: String,
-    layer_norm_epsilon: f64,
-    resid_pdrop: f64,
-    embd_pdrop: f64,
-    attn_pdrop: f64,
-    initializer_range: f64,
-    scale_attn_weights: bool,
-    scale_attn_by_inverse_layer_idx: bool,
-    reorder_and_upcast_attn: bool,
-    add_cross_attention: bool,
-    tie_word_embeddings: bool,
-    use_cache: bool,
-    bos_token_id: Option<i64>,
-    eos_token_id: Option<i64>,
+/// What `config.json` says.
+///
+/// ```
+/// use models::checkpoint::ConfigFile;
+/// use models::{GptConfig, ModelConfig};
+/// use tensor::DType;
+///
+/// let gpt2 = ConfigFile::from_json(r#"{"model_type": "gpt2", "torch_dtype": "float16"}"#)?;
+/// // What is absent has the default of Hugging Face's `GPT2Config`.
+/// assert_eq!(gpt2.model.num_parameters(), Some(124_439_808));
+/// assert_eq!((gpt2.dtype, gpt2.eos_token_ids), (Some(DType::F16), vec![50256]));
+///
+/// let tiny = ConfigFile::new(GptConfig::new(5, 4, 8));
+/// assert_eq!(ConfigFile::from_json(&tiny.to_json())?, tiny);
+/// # Ok::<(), models::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfigFile {
+    /// The sizes of the model.
+    pub model: ModelConfig,
+    /// The dtype of the parameters: `dtype`, which older versions call `torch_dtype`.
+    pub dtype: Option<DType>,
+    /// The token with which a text begins.
+    pub bos_token_id: Option<i64>,
+    /// The tokens that end a text.
+    pub eos_token_ids: Vec<i64>,
 }
 
-impl Default for HfConfig {
-    fn default() -> HfConfig {
-        HfConfig {
-            architectures: Vec::new(),
-            model_type: None,
-            vocab_size: 50257,
-            n_positions: 1024,
-            n_ctx: None,
-            n_embd: 768,
-            n_layer: 12,
-            n_head: 12,
-            n_inner: None,
-            activation_function: "gelu_new".into(),
-            layer_norm_epsilon: 1e-5,
-            resid_pdrop: 0.1,
-            embd_pdrop: 0.1,
-            attn_pdrop: 0.1,
-            initializer_range: 0.02,
-            scale_attn_weights: true,
-            scale_attn_by_inverse_layer_idx: false,
-            reorder_and_upcast_attn: false,
-            add_cross_attention: false,
-            tie_word_embeddings: true,
-            use_cache: true,
-            bos_token_id: Some(50256),
-            eos_token_id: Some(50256),
+impl ConfigFile {
+    /// A file about a model without special tokens, whose parameters may have any dtype.
+    pub fn new(model: impl Into<ModelConfig>) -> ConfigFile {
+        ConfigFile { model: model.into(), dtype: None, bos_token_id: None, eos_token_ids: Vec::new() }
+    }
+
+    /// Reads the contents of a `config.json`, of the family that its `model_type` names: `gpt2`, `llama`, or a `mistral` whose
+    /// window never slides, which computes as a Llama does.
+    ///
+    /// # Errors
+    /// When it is no JSON, describes no model that is here or one with options that it does not have, or sizes that no model
+    /// has (see [`ModelConfig::check`]).
+    pub fn from_json(text: &str) -> Result<ConfigFile> {
+        let no_config = |e: serde_json::Error| Error::invalid(format!("no valid config: {e}"));
+        let json: Value = serde_json::from_str(text).map_err(no_config)?;
+        let common = Common::deserialize(&json).map_err(no_config)?;
+        if common.quantization_config.is_some_and(|value| !value.is_null()) {
+            return Err(Error::invalid("quantization_config: quantised weights are not read"));
+        }
+        let (model, specials) = match common.model_type.as_deref() {
+            Some("gpt2") => gpt2::config_from_json(&json)?,
+            Some(family @ ("llama" | "mistral")) => llama::config_from_json(family, &json)?,
+            Some(other) => {
+                let what =
+                    format!("the model_type is {other:?}; gpt2, llama, and mistral without a sliding window are read");
+                return Err(Error::invalid(what));
+            }
+            None => return Err(Error::invalid("there is no model_type")),
+        };
+        model.check()?;
+        let dtype = common.dtype.or(common.torch_dtype).as_deref().map(dtype_from_name).transpose()?.flatten();
+        let eos_token_ids = specials.eos_token_id.map_or(Vec::new(), TokenIds::into_vec);
+        Ok(ConfigFile { model, dtype, bos_token_id: specials.bos_token_id, eos_token_ids })
+    }
+
+    /// The contents of `config.json`.
+    pub fn to_json(&self) -> String {
+        let json = match &self.model {
+            ModelConfig::Gpt(config) => gpt2::config_to_json(config, self.specials()),
+            ModelConfig::Llama(config) => llama::config_to_json(config, self.specials()),
+        };
+        let mut json = json.expect("a struct of numbers and strings has a JSON form");
+        if let (Some(dtype), Some(object)) = (self.dtype, json.as_object_mut()) {
+            object.insert("dtype".into(), dtype_name(dtype).into());
+        }
+        format!("{json:#}\n")
+    }
+
+    fn specials(&self) -> Specials {
+        let eos_token_id = match self.eos_token_ids[..] {
+            [] => None,
+            [id] => Some(TokenIds::One(id)),
+            _ => Some(TokenIds::Several(self.eos_token_ids.clone())),
+        };
+        Specials { bos_token_id: self.bos_token_id, eos_token_id }
+    }
+}
+
+/// What every family's config may say.
+#[derive(Deserialize)]
+struct Common {
+    model_type: Option<String>,
+    dtype: Option<String>,
+    torch_dtype: Option<String>,
+    quantization_config: Option<Value>,
+}
+
+/// The special tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Specials {
+    pub bos_token_id: Option<i64>,
+    pub eos_token_id: Option<TokenIds>,
+}
+
+/// A token or several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum TokenIds {
+    One(i64),
+    Several(Vec<i64>),
+}
+
+impl TokenIds {
+    pub(super) fn into_vec(self) -> Vec<i64> {
+        match self {
+            TokenIds::One(id) => vec![id],
+            TokenIds::Several(ids) => ids,
         }
     }
 }
 
-/// The contents of `config.json`.
-pub fn config_to_json(config: &GptConfig) -> String {
-    let hf = HfConfig {
-        architectures: vec!["GPT2LMHeadModel".into()],
-        model_type: Some("gpt2".into()),
-        vocab_size: config.vocab,
-        n_positions: config.context,
-        n_ctx: Some(config.context),
-        n_embd: config.width,
-        n_layer: config.layers,
-        n_head: config.heads,
-        layer_norm_epsilon: config.norm_eps,
-        resid_pdrop: config.dropout,
-        embd_pdrop: config.dropout,
-        attn_pdrop: config.dropout,
-        // A character vocabulary has no token that begins or ends a text.
-        bos_token_id: None,
-        eos_token_id: None,
-        ..HfConfig::default()
-    };
-    serde_json::to_string_pretty(&hf).expect("a struct of numbers and strings has a JSON form") + "\n"
+/// The dtype that PyTorch calls so; none for `auto`.
+fn dtype_from_name(name: &str) -> Result<Option<DType>> {
+    match name.strip_prefix("torch.").unwrap_or(name) {
+        "float32" | "float" => Ok(Some(DType::F32)),
+        "float64" | "double" => Ok(Some(DType::F64)),
+        "bfloat16" => Ok(Some(DType::BF16)),
+        "float16" | "half" => Ok(Some(DType::F16)),
+        "auto" => Ok(None),
+        _ => Err(Error::invalid(format!("the dtype {name:?} is not float32, float64, bfloat16 or float16"))),
+    }
 }
 
-/// Reads the contents of a `config.json`.
-///
-/// # Errors
-/// When it is no JSON, describes no GPT-2 or one with options that [`Gpt`](crate::Gpt) does not have, or sizes that no
-/// model has (see [`GptConfig::check`]).
-pub fn config_from_json(text: &str) -> Result<GptConfig> {
-    let hf: HfConfig = serde_json::from_str(text).map_err(|e| Error::invalid(format!("no valid GPT-2 config: {e}")))?;
-    let refuse = |what: String| Err(Error::invalid(what));
-    match hf.model_type.as_deref() {
-        Some("gpt2") => {}
-        Some(other) => return refuse(format!("the model_type is {other:?}, not \"gpt2\"")),
-        None => return refuse("there is no model_type".into()),
+fn dtype_name(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F64 => "float64",
+        DType::BF16 => "bfloat16",
+        DType::F16 => "float16",
+        _ => "float32",
     }
-    // "gelu_new" and "gelu_pytorch_tanh" are two names of the tanh formula.
-    if !["gelu_new", "gelu_pytorch_tanh"].contains(&hf.activation_function.as_str()) {
-        return refuse(format!("the activation_function {:?} is not \"gelu_new\"", hf.activation_function));
+}
+
+/// Refuses an option that has another value than the only one that is computed here.
+pub(super) fn only<T: PartialEq + std::fmt::Debug>(option: &str, is: T, supported: T) -> Result<()> {
+    if is == supported {
+        return Ok(());
     }
-    if let Some(inner) = hf.n_inner
-        && Some(inner) != hf.n_embd.checked_mul(4)
-    {
-        return refuse(format!("n_inner is {inner}, not 4 x {}", hf.n_embd));
-    }
-    if hf.resid_pdrop != hf.embd_pdrop || hf.resid_pdrop != hf.attn_pdrop {
-        return refuse("resid_pdrop, embd_pdrop and attn_pdrop differ".into());
-    }
-    let needed = [
-        ("scale_attn_weights", hf.scale_attn_weights, true),
-        ("scale_attn_by_inverse_layer_idx", hf.scale_attn_by_inverse_layer_idx, false),
-        ("add_cross_attention", hf.add_cross_attention, false),
-        ("tie_word_embeddings", hf.tie_word_embeddings, true),
-    ];
-    if let Some((option, is, needs)) = needed.iter().find(|(_, is, needs)| is != needs) {
-        return refuse(format!("{option} is {is}, only {needs} is supported"));
-    }
-    let config = GptConfig {
-        vocab: hf.vocab_size,
-        context: hf.n_positions,
-        layers: hf.n_layer,
-        heads: hf.n_head,
-        width: hf.n_embd,
-        dropout: hf.resid_pdrop,
-        norm_eps: hf.layer_norm_epsilon,
-    };
-    config.check()?;
-    Ok(config)
+    Err(Error::invalid(format!("{option} is {is:?}, only {supported:?} is supported")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use crate::GptConfig;
+    use serde_json::json;
+
+    fn read(json: Value) -> Result<ConfigFile> {
+        ConfigFile::from_json(&json.to_string())
+    }
 
     #[test]
-    fn configs_that_describe_another_model_are_refused() {
-        let good: Value = serde_json::from_str(&config_to_json(&GptConfig {
-            layers: 2,
-            heads: 2,
-            dropout: 0.25,
-            ..GptConfig::new(5, 4, 8)
-        }))
-        .unwrap();
-        let refused = |key: &str, value: Value, says: &str| {
-            let mut config = good.clone();
-            config[key] = value;
-            let message = config_from_json(&config.to_string()).unwrap_err().to_string();
-            assert!(message.contains(says), "{key}: {message}");
-        };
-        refused("model_type", json!("llama"), "llama");
-        refused("model_type", Value::Null, "no model_type");
-        refused("activation_function", json!("relu"), "relu");
-        refused("n_inner", json!(7), "n_inner");
-        refused("tie_word_embeddings", json!(false), "tie_word_embeddings");
-        refused("scale_attn_by_inverse_layer_idx", json!(true), "scale_attn_by_inverse_layer_idx");
-        refused("resid_pdrop", json!(0.3), "differ");
-        refused("n_head", json!(3), "3 heads do not divide the width 8");
-        refused("n_head", json!(-1), "no valid GPT-2 config");
-        refused("n_embd", json!(1u64 << 62), "n");
-        refused("n_layer", json!(0), "layers");
-        refused("vocab_size", json!("many"), "no valid GPT-2 config");
-        refused("layer_norm_epsilon", json!(-1.0), "epsilon");
-        assert!(config_from_json("{}").is_err());
-        assert!(config_from_json("").is_err());
-        // What is absent has the default of GPT2Config; GELU's other name is the same function.
-        let gpt2 = config_from_json(r#"{"model_type": "gpt2", "activation_function": "gelu_pytorch_tanh"}"#).unwrap();
-        assert_eq!(gpt2.num_parameters(), Some(124_439_808));
-        assert_eq!(gpt2.dropout, 0.1);
+    fn special_tokens_and_dtypes_are_read_and_written() {
+        let mut file = ConfigFile::new(GptConfig::new(9, 4, 8));
+        for (ids, written) in [(vec![], Value::Null), (vec![3], json!(3)), (vec![3, 8], json!([3, 8]))] {
+            file.eos_token_ids = ids;
+            file.bos_token_id = Some(1);
+            let json: Value = serde_json::from_str(&file.to_json()).unwrap();
+            assert_eq!((&json["eos_token_id"], &json["bos_token_id"]), (&written, &json!(1)));
+            assert_eq!(read(json).unwrap(), file);
+        }
+        for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16] {
+            file.dtype = Some(dtype);
+            assert_eq!(ConfigFile::from_json(&file.to_json()).unwrap().dtype, Some(dtype));
+            let older = json!({"model_type": "gpt2", "torch_dtype": dtype_name(dtype)});
+            assert_eq!(read(older).unwrap().dtype, Some(dtype));
+        }
+        assert_eq!(read(json!({"model_type": "gpt2", "dtype": "auto"})).unwrap().dtype, None);
+    }
+
+    #[test]
+    fn other_models_are_refused_by_name() {
+        for (json, says) in [
+            (json!({"model_type": "qwen2"}), "the model_type is \"qwen2\""),
+            (json!({"model_type": null}), "no model_type"),
+            (json!({}), "no model_type"),
+            (json!([1]), "no valid config"),
+            (json!({"model_type": 7}), "no valid config"),
+            (json!({"model_type": "gpt2", "dtype": "int8"}), "the dtype \"int8\""),
+            (json!({"model_type": "gpt2", "eos_token_id": "end"}), "no valid"),
+            (json!({"model_type": "llama", "quantization_config": {"bits": 4}}), "quantization_config"),
+        ] {
+            let message = read(json).unwrap_err().to_string();
+            assert!(message.contains(says), "{says}: {message}");
+        }
+        assert!(ConfigFile::from_json("").is_err());
+        assert!(ConfigFile::from_json(&"[".repeat(100_000)).is_err());
     }
 }

@@ -1,18 +1,22 @@
-//! Model directories in the Hugging Face layout of GPT-2: `config.json`, `model.safetensors`, `tokenizer.json` and
+//! Model directories in the Hugging Face layout of GPT-2 or Llama: `config.json`, `model.safetensors`, `tokenizer.json` and
 //! `tokenizer_config.json`.
 //!
-//! Python's `GPT2LMHeadModel.from_pretrained(dir)` reads what [`save`] writes, and [`load`] reads what
+//! Python's `AutoModelForCausalLM.from_pretrained(dir)` reads what [`save`] writes, and [`load`] reads what
 //! `save_pretrained(dir)` writes.
 
 mod config;
 mod end;
+mod gpt2;
+mod llama;
 mod weights;
 
 use std::path::Path;
 
-use crate::{Error, GptConfig, LanguageModel, ModelConfig, Result, Tokenizer};
+use tensor::DType;
 
-pub use config::{config_from_json, config_to_json};
+use crate::{Error, LanguageModel, Result, Tokenizer};
+
+pub use config::ConfigFile;
 pub use end::{GENERATION_CONFIG, end_tokens};
 pub use weights::{from_hugging_face, to_hugging_face};
 
@@ -42,10 +46,16 @@ pub fn save(dir: &Path, model: &dyn LanguageModel, tokenizer: &Tokenizer) -> Res
     let write = |name: &str, text: String| {
         tensor::io::write_atomic(new.join(name), text.as_bytes()).map_err(|e| Error::write(&dir.join(name), e))
     };
-    let ModelConfig::Gpt(config) = model.config();
-    write(CONFIG, config_to_json(&config))?;
+    let bos_token_id = tokenizer.beginning().first().copied().filter(|&id| tokenizer.end_of_text() == Some(id));
+    let file = ConfigFile {
+        dtype: dtype_of(model),
+        bos_token_id,
+        eos_token_ids: tokenizer.end_of_text().into_iter().collect(),
+        ..ConfigFile::new(model.config())
+    };
+    write(CONFIG, file.to_json())?;
     write(TOKENIZER, tokenizer.to_json().to_owned())?;
-    write(TOKENIZER_CONFIG, tokenizer_config(&config))?;
+    write(TOKENIZER_CONFIG, tokenizer_config(model.context()))?;
     // Python's libraries refuse a file that does not say which framework's layout it has.
     let metadata = [("format".to_string(), "pt".to_string())];
     tensor::safetensors::save(new.join(WEIGHTS), &to_hugging_face(model), &metadata)
@@ -64,31 +74,45 @@ pub fn save(dir: &Path, model: &dyn LanguageModel, tokenizer: &Tokenizer) -> Res
 }
 
 /// The contents of `tokenizer_config.json`; nothing here reads it.
-fn tokenizer_config(config: &GptConfig) -> String {
+fn tokenizer_config(context: usize) -> String {
     let json = serde_json::json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": config.context,
+        "model_max_length": context,
         "clean_up_tokenization_spaces": false,
     });
     format!("{json:#}\n")
+}
+
+/// The dtype of the parameters, if they have one.
+fn dtype_of(model: &dyn LanguageModel) -> Option<DType> {
+    let mut dtypes = model.parameters().into_iter().map(|p| p.dtype());
+    dtypes.next().filter(|first| dtypes.all(|dtype| dtype == *first))
 }
 
 fn same_contents(a: &Path, b: &Path) -> bool {
     std::fs::read(a).ok().zip(std::fs::read(b).ok()).is_some_and(|(a, b)| a == b)
 }
 
-/// Reads the model of the directory `dir`.
+/// Reads the model of the directory `dir`. Its parameters have the dtype that the config names, as in transformers, or that of
+/// the file where it names none.
 ///
 /// # Errors
 /// When a file is missing or damaged, or the files do not fit each other.
 pub fn load_model(dir: &Path) -> Result<Box<dyn LanguageModel>> {
+    load_model_as(dir, None)
+}
+
+/// [`load_model`] with parameters of this dtype: halves for half the memory, f32 to train.
+///
+/// # Errors
+/// As [`load_model`].
+pub fn load_model_as(dir: &Path, dtype: impl Into<Option<DType>>) -> Result<Box<dyn LanguageModel>> {
     let path = dir.join(CONFIG);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
-    let config = config_from_json(&text).map_err(|e| Error::in_file(&path, e))?;
+    let config = ConfigFile::from_json(&text).map_err(|e| Error::in_file(&path, e))?;
     let path = dir.join(WEIGHTS);
     let file = tensor::safetensors::load(&path).map_err(Error::invalid)?;
-    let model = from_hugging_face(config, file.tensors).map_err(|e| Error::in_file(&path, e))?;
-    Ok(Box::new(model))
+    from_hugging_face(config.model, file.tensors, dtype.into().or(config.dtype)).map_err(|e| Error::in_file(&path, e))
 }
 
 /// Reads the model and the tokenizer of the directory `dir`.
@@ -108,7 +132,7 @@ pub fn load(dir: &Path) -> Result<(Box<dyn LanguageModel>, Tokenizer)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Gpt;
+    use crate::{Gpt, GptConfig};
     use nn::prelude::*;
     use serde_json::{Value, json};
 
@@ -201,13 +225,13 @@ mod tests {
 
         // A config that claims more than the file holds is noticed before anything of that size is made.
         let config = GptConfig { layers: 100_000_000, ..model.config().clone() };
-        std::fs::write(at(CONFIG), config_to_json(&config)).unwrap();
+        std::fs::write(at(CONFIG), ConfigFile::new(config).to_json()).unwrap();
         assert!(refused(dir.path()).contains("100000000 layers"));
         let config = GptConfig { vocab: 1 << 40, ..model.config().clone() };
-        std::fs::write(at(CONFIG), config_to_json(&config)).unwrap();
+        std::fs::write(at(CONFIG), ConfigFile::new(config).to_json()).unwrap();
         assert!(refused(dir.path()).contains("wte.weight is [5, 8], needs [1099511627776, 8]"));
 
-        std::fs::write(at(CONFIG), config_to_json(model.config())).unwrap();
+        std::fs::write(at(CONFIG), ConfigFile::new(model.config().clone()).to_json()).unwrap();
         std::fs::write(at(TOKENIZER), Tokenizer::chars("abc").unwrap().to_json()).unwrap();
         assert!(refused(dir.path()).contains("3 tokens, config.json has 5"));
         std::fs::write(at(CONFIG), [0xff, 0xfe]).unwrap();
