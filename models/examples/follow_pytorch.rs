@@ -8,7 +8,7 @@ use std::error::Error;
 use std::time::Instant;
 
 use models::train::adamw;
-use models::{GptConfig, LanguageModel, checkpoint};
+use models::{GptConfig, checkpoint};
 use nn::prelude::*;
 use optim::{ClipOptions, Optimizer, WarmupCosine, clip_grad_norm_};
 use tensor::safetensors;
@@ -50,13 +50,13 @@ pub fn follow(run: safetensors::File, mut watch: impl FnMut(usize, f64)) -> Resu
     let (batches, weights): (Vec<_>, Vec<_>) =
         run.tensors.into_iter().filter(|(name, _)| name != "losses").partition(|(name, _)| name == "batches");
     let batches = batches.first().ok_or("the run has no batches")?.1.to_dtype(DType::I64);
-    let model = checkpoint::from_hugging_face(config, weights)?;
+    let model = checkpoint::from_hugging_face(config.into(), weights, Some(DType::F32))?;
     if options["dtype"] == "float64" {
         model.to_dtype(DType::F64);
     }
 
     let parameters = model.parameters();
-    let mut optimizer = adamw(&model, lr, (beta(0)?, beta(1)?), number("weight_decay")?);
+    let mut optimizer = adamw(&*model, lr, (beta(0)?, beta(1)?), number("weight_decay")?);
     let schedule = WarmupCosine::new(&mut optimizer, size("warmup")?, steps, number("min_lr")?);
     let mut losses = Vec::with_capacity(steps);
     for step in 0..steps {

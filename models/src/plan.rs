@@ -9,7 +9,7 @@ use optim::{ClipOptions, Optimizer, clip_grad_norm_};
 use tensor::Tensor;
 
 use crate::train::adamw;
-use crate::{Error, Gpt, GptConfig, LanguageModel, ModelConfig, Result};
+use crate::{Error, Gpt, GptConfig, LanguageModel, LlamaConfig, ModelConfig, Result};
 
 /// The arithmetic of a computer that does 10^15 operations a second for a day: 8.64e19.
 pub const PETAFLOP_S_DAY: f64 = 1e15 * 86400.0;
@@ -63,7 +63,8 @@ impl Plan {
 /// in each block the inputs of the two norms `2 c` and their statistics 4, of the projections `2 c`, of the attention
 /// `3 c` and its normaliser `h`, its output `c`, and the MLP before and after GELU `8 c`; the scores of the attention
 /// are not stored. The head keeps `v + 4`, and for the largest moment of the backward pass come the gradient of the
-/// logits `v` or that of the MLP `4 c`, whichever is more. Measured steps need that to within 15% where it is more than a
+/// logits `v` or that of the MLP `4 c`, whichever is more. For a [`Llama`](crate::Llama), counted in the same way, it is
+/// `n (4 c + 2 (h + g) d + h + 4 m + 2) + 2 c + 1`, with `g` heads of the keys, of width `d`, and `m` numbers in the MLP. Measured steps need that to within 15% where it is more than a
 /// few megabytes, below which buffers of fixed sizes count.
 ///
 /// ```
@@ -111,6 +112,7 @@ pub fn plan(config: &ModelConfig, tokens: f64, batch: usize) -> Result<Plan> {
 fn embeddings(config: &ModelConfig) -> u64 {
     match config {
         ModelConfig::Gpt(GptConfig { vocab, context, width, .. }) => (vocab + context) as u64 * *width as u64,
+        ModelConfig::Llama(LlamaConfig { vocab, width, .. }) => *vocab as u64 * *width as u64,
     }
 }
 
@@ -120,6 +122,12 @@ fn floats_per_token(config: &ModelConfig) -> u128 {
         ModelConfig::Gpt(GptConfig { vocab, layers, heads, width, .. }) => {
             let [v, n, h, c] = [*vocab, *layers, *heads, *width].map(|size| size as u128);
             n * (16 * c + h + 4) + 2 * c + 2 + v + 4 + v.max(4 * c)
+        }
+        ModelConfig::Llama(config) => {
+            let LlamaConfig { vocab, layers, heads, key_value_heads, head_dim, width, mlp_width, .. } = *config;
+            let [v, n, h, c, m] = [vocab, layers, heads, width, mlp_width].map(|size| size as u128);
+            let attention = 2 * (heads + key_value_heads) as u128 * head_dim as u128 + h;
+            n * (4 * c + 2 + attention + 4 * m) + 2 * c + 1 + v + 4 + v.max(2 * m)
         }
     }
 }
@@ -149,6 +157,7 @@ pub fn measure(config: &ModelConfig) -> Result<Rate> {
     config.check()?;
     let (width, heads) = match config {
         ModelConfig::Gpt(config) => (config.width, config.heads),
+        ModelConfig::Llama(config) => (config.width, config.heads),
     };
     let head = (width / heads).min(WIDEST);
     let heads = (width.min(WIDEST) / head).max(1);

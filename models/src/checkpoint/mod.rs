@@ -46,10 +46,10 @@ pub fn save(dir: &Path, model: &dyn LanguageModel, tokenizer: &Tokenizer) -> Res
     let write = |name: &str, text: String| {
         tensor::io::write_atomic(new.join(name), text.as_bytes()).map_err(|e| Error::write(&dir.join(name), e))
     };
-    let bos_token_id = tokenizer.beginning().first().copied().filter(|&id| tokenizer.end_of_text() == Some(id));
     let file = ConfigFile {
         dtype: dtype_of(model),
-        bos_token_id,
+        // GPT-2 begins a text with the token that ends the one before.
+        bos_token_id: tokenizer.beginning_of_text().or(tokenizer.end_of_text()),
         eos_token_ids: tokenizer.end_of_text().into_iter().collect(),
         ..ConfigFile::new(model.config())
     };

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::{number, say, size, threads, total_memory};
-use crate::checkpoint::{self, config_from_json};
+use crate::checkpoint::{self, ConfigFile};
 use crate::plan::{Rate, measure, plan};
 use crate::{Error, GptConfig, ModelConfig, Preset, Result};
 
@@ -126,7 +126,7 @@ fn named(name: &str) -> Result<ModelConfig> {
     }
     let path = dir.join(checkpoint::CONFIG);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
-    Ok(config_from_json(&text).map_err(|e| Error::in_file(&path, e))?.into())
+    Ok(ConfigFile::from_json(&text).map_err(|e| Error::in_file(&path, e))?.model)
 }
 
 /// Three digits, with an exponent where that is shorter.
