@@ -2,7 +2,7 @@
 //! the tensors `ids` i64 `[1, t]` and `logits` f32 `[1, t, v]`.
 //!
 //!     cargo run --release -p models --example logits -- runs/nano-cpu "pub fn new" logits.safetensors
-//!     python tests/scripts/hf_gpt2.py check runs/nano-cpu logits.safetensors
+//!     python tests/scripts/hf_models.py check runs/nano-cpu logits.safetensors
 
 use std::error::Error;
 use std::path::Path;

@@ -13,6 +13,7 @@
 //! | [`checkpoint`] | model directories in the Hugging Face layout |
 //! | [`weights`] | the tensors of checkpoints of every format |
 //! | [`mod@plan`] | what training a model takes |
+//! | [`published`] | the sizes of models that have a name |
 //! | [`presets`], [`mod@bench`], [`cli`] | the `gpt` command |
 
 pub mod bench;
@@ -32,6 +33,7 @@ mod pace;
 pub mod plan;
 pub mod presets;
 pub mod progress;
+pub mod published;
 pub mod run;
 pub mod tokenizer;
 pub mod train;

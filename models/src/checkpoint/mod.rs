@@ -30,42 +30,85 @@ pub const TOKENIZER: &str = "tokenizer.json";
 /// The file that tells Python's `AutoTokenizer` to take [`TOKENIZER`] as it is, and not for GPT-2's own byte-level one.
 pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
+/// How a directory is written.
+#[derive(Debug, Clone)]
+pub struct SaveOptions {
+    /// The size beyond which the weights are several files with an index (default: that of transformers 5, 50 GB).
+    pub max_shard_bytes: u64,
+    /// The tokens that end a text (default: the tokenizer's).
+    pub eos_token_ids: Option<Vec<i64>>,
+}
+
+impl Default for SaveOptions {
+    fn default() -> SaveOptions {
+        SaveOptions { max_shard_bytes: tensor::safetensors::MAX_SHARD_BYTES, eos_token_ids: None }
+    }
+}
+
 /// Writes `model` and `tokenizer` into the directory `dir`, which is made when it is not there.
 ///
 /// All files are first written whole beside the old ones and then renamed, so that a process killed while it writes
-/// leaves the old files. The renames follow each other at once, the weights last; a file whose contents stay the same
+/// leaves the old files. The renames follow each other at once, the weights first; a file whose contents stay the same
 /// is not touched, so saving the same model again is one rename. A process killed between the renames of a *different*
 /// model leaves files of both, which [`load`] refuses when their sizes differ.
 ///
 /// # Errors
 /// When the directory or a file cannot be written.
 pub fn save(dir: &Path, model: &dyn LanguageModel, tokenizer: &Tokenizer) -> Result<()> {
+    save_with(dir, model, Some(tokenizer), &SaveOptions::default())
+}
+
+/// [`save`] with options, and without a tokenizer if there is none.
+///
+/// # Errors
+/// As [`save`].
+///
+/// ```
+/// use models::checkpoint::{self, SaveOptions};
+/// use models::{LanguageModel, Llama, LlamaConfig};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let dir = folder.path();
+/// let llama = Llama::new(LlamaConfig::new(10, 8, 16, 4))?;
+/// checkpoint::save_with(dir, &llama, None, &SaveOptions { max_shard_bytes: 100_000, ..Default::default() })?;
+/// assert!(dir.join("model.safetensors.index.json").is_file() == (4 * llama.config().num_parameters().unwrap() > 100_000));
+/// assert_eq!(checkpoint::load_model(dir)?.config(), LanguageModel::config(&llama));
+/// # Ok::<(), models::Error>(())
+/// ```
+pub fn save_with(
+    dir: &Path,
+    model: &dyn LanguageModel,
+    tokenizer: Option<&Tokenizer>,
+    options: &SaveOptions,
+) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|e| Error::write(dir, e))?;
     let staging = tempfile::Builder::new().prefix(".saving-").tempdir_in(dir).map_err(|e| Error::write(dir, e))?;
     let new = staging.path();
-    let write = |name: &str, text: String| {
+    let write = |name: &str, text: &str| {
         tensor::io::write_atomic(new.join(name), text.as_bytes()).map_err(|e| Error::write(&dir.join(name), e))
     };
+    let end = tokenizer.and_then(Tokenizer::end_of_text);
     let file = ConfigFile {
         dtype: dtype_of(model),
         // GPT-2 begins a text with the token that ends the one before.
-        bos_token_id: tokenizer.beginning_of_text().or(tokenizer.end_of_text()),
-        eos_token_ids: tokenizer.end_of_text().into_iter().collect(),
+        bos_token_id: tokenizer.and_then(Tokenizer::beginning_of_text).or(end),
+        eos_token_ids: options.eos_token_ids.clone().unwrap_or(end.into_iter().collect()),
         ..ConfigFile::new(model.config())
     };
-    write(CONFIG, file.to_json())?;
-    write(TOKENIZER, tokenizer.to_json().to_owned())?;
-    write(TOKENIZER_CONFIG, tokenizer_config(model.context()))?;
+    write(CONFIG, &file.to_json())?;
+    if let Some(tokenizer) = tokenizer {
+        write(TOKENIZER, tokenizer.to_json())?;
+        write(TOKENIZER_CONFIG, &tokenizer_config(model.context()))?;
+    }
     // Python's libraries refuse a file that does not say which framework's layout it has.
     let metadata = [("format".to_string(), "pt".to_string())];
-    tensor::safetensors::save(new.join(WEIGHTS), &to_hugging_face(model), &metadata)
+    tensor::safetensors::save_sharded(dir, "model", &to_hugging_face(model), &metadata, options.max_shard_bytes)
         .map_err(|e| Error::write(&dir.join(WEIGHTS), e))?;
-    for name in [CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS] {
+    for name in [CONFIG, TOKENIZER, TOKENIZER_CONFIG] {
         let (from, to) = (new.join(name), dir.join(name));
-        if name != WEIGHTS && same_contents(&from, &to) {
-            continue;
+        if from.exists() && !same_contents(&from, &to) {
+            std::fs::rename(&from, &to).map_err(|e| Error::write(&to, e))?;
         }
-        std::fs::rename(&from, &to).map_err(|e| Error::write(&to, e))?;
     }
     // The renames themselves are on the disk once the directory is.
     #[cfg(unix)]
@@ -110,9 +153,10 @@ pub fn load_model_as(dir: &Path, dtype: impl Into<Option<DType>>) -> Result<Box<
     let path = dir.join(CONFIG);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
     let config = ConfigFile::from_json(&text).map_err(|e| Error::in_file(&path, e))?;
-    let path = dir.join(WEIGHTS);
-    let file = tensor::safetensors::load(&path).map_err(Error::invalid)?;
-    from_hugging_face(config.model, file.tensors, dtype.into().or(config.dtype)).map_err(|e| Error::in_file(&path, e))
+    // In one file or several; one tensor is read after the other.
+    let reader = tensor::safetensors::Reader::open(dir).map_err(Error::invalid)?;
+    weights::model_from(config.model, &reader, dtype.into().or(config.dtype))
+        .map_err(|e| Error::in_file(&dir.join(WEIGHTS), e))
 }
 
 /// Reads the model and the tokenizer of the directory `dir`.

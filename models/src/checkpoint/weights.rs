@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nn::prelude::*;
+use tensor::safetensors::{Reader, TensorInfo};
 
 use super::{CONFIG, gpt2, llama};
 use crate::{Error, LanguageModel, ModelConfig, Result};
@@ -64,6 +65,18 @@ impl Source for BTreeMap<String, Tensor> {
 
     fn read(&self, name: &str) -> Result<Tensor> {
         Ok(self[name].clone())
+    }
+}
+
+impl Source for Reader {
+    fn tensors(&self) -> Vec<(String, DType, Vec<usize>)> {
+        // A dtype that there is not here is refused as one that holds no floats: reading would fail.
+        let known = |info: &TensorInfo| info.dtype().unwrap_or(DType::U8);
+        Reader::tensors(self).iter().map(|info| (info.name().into(), known(info), info.shape().to_vec())).collect()
+    }
+
+    fn read(&self, name: &str) -> Result<Tensor> {
+        self.tensor(name).map_err(Error::invalid)
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{number, say, size, threads, total_memory};
 use crate::checkpoint::{self, ConfigFile};
 use crate::plan::{Rate, measure, plan};
-use crate::{Error, GptConfig, ModelConfig, Preset, Result};
+use crate::{Error, GptConfig, ModelConfig, Preset, Result, published};
 
 /// Options of `gpt plan`.
 #[derive(Debug, Args)]
@@ -116,9 +116,13 @@ fn named(name: &str) -> Result<ModelConfig> {
         let config = GptConfig::new(preset.bench_vocab(), sizes.context, sizes.width);
         return Ok(GptConfig { layers: sizes.layers, heads: sizes.heads, ..config }.into());
     }
+    if let Some(config) = published::config(name) {
+        return Ok(config);
+    }
     let dir = Path::new(name);
     if !dir.is_dir() {
-        let names: Vec<&str> = Preset::value_variants().iter().map(|preset| preset.name()).collect();
+        let presets = Preset::value_variants().iter().map(|preset| preset.name());
+        let names: Vec<&str> = presets.chain(published::names()).collect();
         return Err(Error::invalid(format!(
             "--config {name}: no directory, and none of the names {}",
             names.join(", ")
