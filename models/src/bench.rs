@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use nn::prelude::*;
-use nn::quantize::{Precision, QuantizeOptions, quantize};
 use optim::{ClipOptions, Optimizer, clip_grad_norm_};
 use tensor::{DType, Tensor};
 
 use crate::train::adamw;
-use crate::{Cache, Error, Gpt, GptConfig, LanguageModel, Preset, Result};
+use crate::{Cache, Error, Gpt, GptConfig, LanguageModel, Preset, Result, Storage};
 
 /// Steps that are not counted: they fill the memory pool.
 const WARM: usize = 3;
@@ -74,19 +72,6 @@ pub fn train(preset: Preset, time: Duration) -> Result<TrainSpeed> {
     })
 }
 
-/// How the matrices of a model are stored, embeddings included; biases, norms and all arithmetic are in f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Storage {
-    /// 4 bytes per weight.
-    F32,
-    /// 2 bytes per weight.
-    Bf16,
-    /// A byte per weight.
-    Int8,
-    /// Half a byte per weight and a scale for each 32.
-    Int4,
-}
-
 /// What [`decode`] measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DecodeSpeed {
@@ -131,20 +116,7 @@ pub fn decode(preset: Preset, prompt: usize, new: usize, storage: Storage) -> Re
     }
     let model = Gpt::new(decoding(preset, prompt, new))?;
     model.eval();
-    let quantized = |precision| {
-        let options = QuantizeOptions { precision, ..Default::default() };
-        quantize(&model, &options).map(|_| ()).map_err(Error::invalid)
-    };
-    match storage {
-        Storage::F32 => {}
-        Storage::Bf16 => {
-            for matrix in model.parameters().iter().filter(|p| p.ndim() >= 2) {
-                matrix.set_value(matrix.value().to_dtype(DType::BF16));
-            }
-        }
-        Storage::Int8 => quantized(Precision::Int8)?,
-        Storage::Int4 => quantized(Precision::INT4)?,
-    }
+    storage.apply(&model)?;
     let ids = Tensor::randint(0, model.vocab() as i64, [1, prompt]);
     let (mut rates, mut prefills) = (Vec::new(), Vec::new());
     no_grad(|| {

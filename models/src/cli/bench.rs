@@ -6,8 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{engine, number, peak_rss_mb, say, size, threads, total_memory};
-use crate::bench::Storage;
-use crate::{Error, Preset, Result, bench};
+use crate::{Error, Preset, Result, Storage, bench};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  gpt bench train baby --threads 2 --seconds 15 --json\n  \

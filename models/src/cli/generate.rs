@@ -11,7 +11,7 @@ use crate::generate::{
     BeamOptions, Completion, Finish, GenerateOptions, Piece, Sampling, TextGeneration, Token, beam_search, complete,
     prompt_ids,
 };
-use crate::{Error, LanguageModel, Result, Tokenizer, checkpoint};
+use crate::{Error, LanguageModel, Result, Storage, Tokenizer, checkpoint};
 
 /// Options of `gpt generate`.
 #[derive(Debug, Args)]
@@ -67,6 +67,9 @@ pub(super) struct GenerateArgs {
     /// Print a JSON object per prompt: text, tokens, logarithms of their probabilities
     #[arg(long)]
     pub(super) json: bool,
+    /// How the weights are stored meanwhile: less memory, and less to read for each token [default: as in the file]
+    #[arg(long, value_name = "DTYPE")]
+    pub(super) dtype: Option<Storage>,
     /// The same seed gives the same text
     #[arg(long, value_name = "N", default_value = "1337")]
     pub(super) seed: u64,
@@ -96,6 +99,9 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let options = args.options(checkpoint::end_tokens(&args.model)?);
     options.sampling.check()?;
     let (model, tokenizer) = checkpoint::load(&args.model)?;
+    if let Some(storage) = args.dtype {
+        storage.apply(&*model).map_err(|e| Error::in_file(&args.model, e))?;
+    }
     let prompts: Vec<&str> =
         if args.prompt.is_empty() { vec![""] } else { args.prompt.iter().map(String::as_str).collect() };
     let finite = match (args.beams, &prompts[..]) {

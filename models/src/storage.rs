@@ -1,0 +1,95 @@
+//! How the weights of a model are stored while it writes: in halves or in few bits they take less memory, and as much less is
+//! read for each token.
+
+use clap::ValueEnum;
+use nn::prelude::*;
+use nn::quantize::{Precision, QuantizeOptions, quantize};
+
+use crate::{Error, LanguageModel, Result};
+
+/// How the matrices of a model are stored, embeddings included; biases, norms and all arithmetic are in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Storage {
+    /// 4 bytes per weight.
+    F32,
+    /// 2 bytes per weight, of which 8 bits are the exponent's.
+    Bf16,
+    /// 2 bytes per weight, of which 5 bits are the exponent's.
+    F16,
+    /// A byte per weight and a scale for each row.
+    Int8,
+    /// Half a byte per weight and a scale for each 32.
+    Int4,
+}
+
+impl Storage {
+    /// Stores the matrices of `model` like this. In few bits they cannot be trained any more.
+    ///
+    /// # Errors
+    /// When weights that are not finite are to be stored in few bits.
+    ///
+    /// ```
+    /// use models::{Gpt, GptConfig, Storage};
+    /// use nn::prelude::*;
+    ///
+    /// let gpt = Gpt::new(GptConfig { layers: 2, heads: 2, ..GptConfig::new(100, 16, 64) })?;
+    /// let bytes = || gpt.parameters().iter().map(|p| p.nbytes()).sum::<usize>();
+    /// let floats = bytes();
+    /// Storage::Int8.apply(&gpt)?;
+    /// assert!(bytes() < floats / 3);
+    /// # Ok::<(), models::Error>(())
+    /// ```
+    pub fn apply(self, model: &dyn LanguageModel) -> Result<()> {
+        let quantized = |precision| {
+            let options = QuantizeOptions { precision, ..Default::default() };
+            quantize(model.as_module(), &options).map(drop).map_err(Error::invalid)
+        };
+        let float = |dtype: DType| {
+            for p in
+                model.parameters().iter().filter(|p| p.dtype() != dtype && (p.ndim() >= 2 || p.dtype() != DType::F32))
+            {
+                p.set_value(p.value().to_dtype(if p.ndim() >= 2 { dtype } else { DType::F32 }));
+            }
+            Ok(())
+        };
+        match self {
+            Storage::F32 => float(DType::F32),
+            Storage::Bf16 => float(DType::BF16),
+            Storage::F16 => float(DType::F16),
+            Storage::Int8 => quantized(Precision::Int8),
+            Storage::Int4 => quantized(Precision::INT4),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Gpt, GptConfig};
+
+    #[test]
+    fn logits_stay_near_however_the_weights_are_stored() {
+        let gpt = || {
+            manual_seed(8);
+            Gpt::new(GptConfig { layers: 2, heads: 2, ..GptConfig::new(50, 16, 64) }).unwrap()
+        };
+        let ids = Tensor::from([[1_i64, 2, 3, 4, 5, 6]]);
+        let expected = no_grad(|| gpt().forward(&ids)).value();
+        let scale = expected.abs().max().item::<f32>();
+        for (storage, near) in [
+            (Storage::F32, 0.0),
+            (Storage::Bf16, 2e-2),
+            (Storage::F16, 3e-3),
+            (Storage::Int8, 3e-2),
+            (Storage::Int4, 0.3),
+        ] {
+            let model = gpt();
+            storage.apply(&model).unwrap();
+            let logits = no_grad(|| model.forward(&ids)).value();
+            assert_eq!(logits.dtype(), DType::F32);
+            let difference = (&logits - &expected).abs().max().item::<f32>();
+            assert!(difference <= near * scale, "{storage:?} differs by {difference} of {scale}");
+            assert!(storage == Storage::F32 || difference > 0.0);
+        }
+    }
+}
