@@ -1,9 +1,9 @@
 //! The 256 bytes as tokens, and the letters that stand for bytes in byte-level tokenizers.
 
-use serde_json::{Map, json};
+use serde_json::Map;
 
 use super::Tokenizer;
-use super::chars::{Parts, bpe_json};
+use super::json::{Parts, bpe_json, byte_level};
 
 impl Tokenizer {
     /// The tokenizer of bytes: the ids of a text are the bytes of its UTF-8 form, and any text comes back.
@@ -23,11 +23,6 @@ impl Tokenizer {
         let parts = Parts { pre_tokenizer: byte_level(false), decoder: byte_level(false), ..Parts::default() };
         Tokenizer::from_json(&bpe_json(vocab, Vec::new(), parts)).expect("256 tokens make a tokenizer")
     }
-}
-
-/// The pre-tokenizer and decoder between bytes and letters; `words` says whether the text is first cut as GPT-2 does.
-pub(super) fn byte_level(words: bool) -> serde_json::Value {
-    json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": words })
 }
 
 /// The letter that stands for `byte` in the vocabularies of byte-level tokenizers: the character of that code where it

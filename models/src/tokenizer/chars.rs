@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tokenizers::ModelWrapper;
 
 use super::Tokenizer;
+use super::json::{Parts, bpe_json};
 use crate::{Error, Result};
 
 impl Tokenizer {
@@ -28,41 +29,6 @@ impl Tokenizer {
             Parts { decoder: json!({ "type": "Fuse" }), ..Parts::default() },
         ))
     }
-}
-
-/// What stands around the model in a `tokenizer.json`.
-#[derive(Default)]
-pub(super) struct Parts {
-    pub added_tokens: Vec<Value>,
-    pub pre_tokenizer: Value,
-    pub decoder: Value,
-}
-
-/// The `tokenizer.json` of a BPE model.
-pub(super) fn bpe_json(vocab: Map<String, Value>, merges: Vec<Value>, parts: Parts) -> String {
-    let json = json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": parts.added_tokens,
-        "normalizer": null,
-        "pre_tokenizer": parts.pre_tokenizer,
-        "post_processor": null,
-        "decoder": parts.decoder,
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": null,
-            "continuing_subword_prefix": null,
-            "end_of_word_suffix": null,
-            "fuse_unk": false,
-            "byte_fallback": false,
-            "ignore_merges": false,
-            "vocab": vocab,
-            "merges": merges,
-        },
-    });
-    format!("{json:#}\n")
 }
 
 /// The ids of characters, for a tokenizer that does nothing but look them up.

@@ -5,12 +5,21 @@
 //! | `mod.rs` | [`Tokenizer`]: reading, writing, encoding, decoding, special tokens |
 //! | `chars.rs`, `bytes.rs` | the tokenizers of characters and of bytes |
 //! | `stream.rs` | [`DecodeStream`]: ids in, text out as soon as it is whole |
+//! | `train.rs` | [`Tokenizer::train_bpe`]: byte-level BPE learnt from a text |
+//! | `gpt2.rs` | [`Tokenizer::gpt2`]: the vocabulary of GPT-2 |
+//! | `pieces.rs` | where a long text can be cut without changing its tokens |
+//! | `json.rs` | the text of a `tokenizer.json` that is made here |
 //! | `guard.rs` | what keeps a panic of the library from getting out |
 
 mod bytes;
 mod chars;
+#[cfg(feature = "gpt2-vocabulary")]
+mod gpt2;
 mod guard;
+mod json;
+mod pieces;
 mod stream;
+mod train;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -19,6 +28,7 @@ use std::sync::Arc;
 use crate::{Error, Result};
 use chars::Characters;
 use guard::guarded;
+use pieces::{may_be_cut, pieces};
 
 pub use stream::DecodeStream;
 
@@ -53,6 +63,8 @@ pub struct Tokenizer {
     json: Arc<str>,
     /// The faster way of a vocabulary of single characters, which also names the unknown ones.
     characters: Option<Arc<Characters>>,
+    /// Whether long texts are encoded in pieces: in parallel, and without a record of every token at once.
+    in_pieces: bool,
     /// The largest id and one.
     vocab_size: usize,
     beginning_of_text: Option<i64>,
@@ -107,6 +119,7 @@ impl Tokenizer {
         Ok(Tokenizer {
             json: text.into(),
             characters: Characters::of(&inner).map(Arc::new),
+            in_pieces: may_be_cut(&inner),
             vocab_size: usize::try_from(u64::from(*largest) + 1).map_err(|_| Error::invalid("an id is too large"))?,
             beginning_of_text: special(&BEGINNING_OF_TEXT),
             end_of_text: special(&END_OF_TEXT),
@@ -126,6 +139,7 @@ impl Tokenizer {
     pub fn encode(&self, text: &str) -> Result<Vec<i64>> {
         match &self.characters {
             Some(characters) => characters.encode(text),
+            None if self.in_pieces => self.encode_in_pieces(text),
             None => self.encode_by_library(text, false),
         }
     }
@@ -152,6 +166,19 @@ impl Tokenizer {
         }
         let encodings = guarded("encoding", || self.inner.encode_batch_fast(texts.to_vec(), false))?;
         Ok(encodings.iter().map(|encoding| encoding.get_ids().iter().copied().map(i64::from).collect()).collect())
+    }
+
+    fn encode_in_pieces(&self, text: &str) -> Result<Vec<i64>> {
+        /// So many pieces at a time: enough for every thread to be busy.
+        const AT_A_TIME: usize = 64;
+        let mut pieces = pieces(text).peekable();
+        let mut ids = Vec::new();
+        while pieces.peek().is_some() {
+            let group: Vec<&str> = pieces.by_ref().take(AT_A_TIME).collect();
+            let encodings = guarded("encoding", || self.inner.encode_batch_fast(group, false))?;
+            ids.extend(encodings.iter().flat_map(|encoding| encoding.get_ids()).copied().map(i64::from));
+        }
+        Ok(ids)
     }
 
     fn encode_by_library(&self, text: &str, special_tokens: bool) -> Result<Vec<i64>> {
