@@ -11,7 +11,7 @@
 //! | [`run`] | the directory of a run, from which it goes on after whatever stopped it |
 //! | [`generate`], [`evaluate`] | text from a model, and how well it predicts one |
 //! | [`checkpoint`] | model directories in the Hugging Face layout |
-//! | [`weights`] | the tensors of checkpoints of every format |
+//! | [`weights`], [`mod@convert`] | the tensors of checkpoints of every format, and their conversion |
 //! | [`mod@plan`] | what training a model takes |
 //! | [`published`] | the sizes of models that have a name |
 //! | [`presets`], [`mod@bench`], [`cli`] | the `gpt` command |
@@ -19,6 +19,7 @@
 pub mod bench;
 pub mod checkpoint;
 pub mod cli;
+pub mod convert;
 pub mod corpus;
 pub mod curve;
 pub mod data;

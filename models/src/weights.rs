@@ -3,13 +3,28 @@
 //! A checkpoint is a `.safetensors`, `.pth`, `.pt`, `.bin` or `.npz` file, the `.index.json` of one in several files, or a
 //! model directory with one of these: `model.safetensors`, `model.safetensors.index.json`, `pytorch_model.bin`,
 //! `pytorch_model.bin.index.json`, the first of them that is there.
+//!
+//! [`list`] says what is there, a [`Reader`] reads one tensor at a time, [`load`] all of them.
+//!
+//! ```
+//! use models::weights::Reader;
+//! # use tensor::{Tensor, safetensors};
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let path = folder.path().join("model.safetensors");
+//! # safetensors::save(&path, &[("w".into(), Tensor::from([1.0f32, 2.0]))], &[]).unwrap();
+//!
+//! let reader = Reader::open(&path)?;
+//! for info in reader.tensors() {
+//!     println!("{} {} {:?} {}", info.name, info.dtype, info.shape, reader.tensor(&info.name)?.sum());
+//! }
+//! # Ok::<(), models::Error>(())
+//! ```
 
-use std::collections::BTreeMap;
-use std::io::Read;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
-use tensor::Tensor;
+use tensor::{DType, Tensor, safetensors};
 
 use crate::data::{npz, pth};
 use crate::{Error, Result};
@@ -93,6 +108,15 @@ pub fn find(path: impl AsRef<Path>) -> Result<Files> {
 }
 
 impl Files {
+    /// The file that stands for all: the index or the only one.
+    pub fn path(&self) -> &Path {
+        self.index.as_ref().map_or(&self.files[0], |(index, _)| index)
+    }
+
+    fn safetensors(&self) -> Result<safetensors::Reader> {
+        safetensors::Reader::open(self.path()).map_err(Error::invalid)
+    }
+
     /// Checks that `found`, names with the files that they are in, is what the index says, and has no name twice.
     fn check<'a>(&self, found: impl Iterator<Item = (&'a str, &'a Path)>) -> Result<()> {
         let mut places = BTreeMap::new();
@@ -130,89 +154,71 @@ pub struct Info {
 }
 
 impl Info {
+    /// The dtype, if it exists here.
+    pub fn known_dtype(&self) -> Option<DType> {
+        use DType::{BF16, Bool, F16, F32, F64, I32, I64, U8};
+        [Bool, U8, I32, I64, F16, BF16, F32, F64].into_iter().find(|dtype| dtype.to_string() == self.dtype)
+    }
+
     /// The number of elements.
     pub fn numel(&self) -> u64 {
         self.shape.iter().fold(1, |numel: u64, &size| numel.saturating_mul(size as u64))
     }
 }
 
+impl Info {
+    fn in_safetensors(info: &safetensors::TensorInfo) -> Info {
+        Info {
+            name: info.name().to_string(),
+            dtype: info.dtype().map_or_else(|| info.dtype_name(), |dtype| dtype.to_string()),
+            shape: info.shape().to_vec(),
+            bytes: info.bytes(),
+        }
+    }
+
+    fn in_pytorch(name: String, info: &pth::TensorInfo) -> Info {
+        Info {
+            name,
+            dtype: info.dtype().map_or_else(|| info.dtype_name().to_string(), |dtype| dtype.to_string()),
+            shape: info.shape().to_vec(),
+            bytes: info.bytes() as u64,
+        }
+    }
+
+    fn of(name: &str, tensor: &Tensor) -> Info {
+        Info {
+            name: name.to_string(),
+            dtype: tensor.dtype().to_string(),
+            shape: tensor.dims().to_vec(),
+            bytes: (tensor.numel() * tensor.dtype().size_in_bytes()) as u64,
+        }
+    }
+}
+
 /// The tensors of a checkpoint, in the order of their names (PyTorch: of the file), and its metadata: of a PyTorch file
-/// the plain values beside the tensors. Elements are read of NPZ files only.
+/// the plain values beside the tensors, which then are all in the file, those of an optimizer too. Elements are read of
+/// NPZ files only.
 ///
 /// # Errors
 /// When a file cannot be read or is damaged.
 pub fn list(files: &Files) -> Result<(Vec<Info>, Metadata)> {
+    if files.format == Format::Safetensors {
+        let reader = files.safetensors()?;
+        return Ok((reader.tensors().iter().map(Info::in_safetensors).collect(), reader.metadata().to_vec()));
+    }
     let (mut infos, mut metadata, mut places) = (Vec::new(), Vec::new(), Vec::new());
     for file in &files.files {
         let before = infos.len();
         match files.format {
-            Format::Safetensors => list_safetensors(file, &mut infos, &mut metadata)?,
-            Format::PyTorch => walk(&pth::outline(file)?, String::new(), &mut infos, &mut metadata),
-            Format::Npz => infos.extend(npz::load(file)?.into_iter().map(|(name, tensor)| Info {
-                name,
-                dtype: tensor.dtype().to_string(),
-                shape: tensor.dims().to_vec(),
-                bytes: (tensor.numel() * tensor.dtype().size_in_bytes()) as u64,
-            })),
+            Format::Npz => infos.extend(npz::load(file)?.iter().map(|(name, tensor)| Info::of(name, tensor))),
+            _ => walk(&pth::outline(file)?, String::new(), &mut infos, &mut metadata),
         }
         places.extend((before..infos.len()).map(|_| file.as_path()));
     }
     files.check(infos.iter().map(|info| info.name.as_str()).zip(places))?;
-    if files.format == Format::Safetensors {
-        infos.sort_by(|a, b| a.name.cmp(&b.name));
-    }
     metadata.sort();
     metadata.dedup();
     Ok((infos, metadata))
-}
-
-/// Reads the header of a safetensors file, and no more of it.
-fn list_safetensors(path: &Path, infos: &mut Vec<Info>, metadata: &mut Vec<(String, String)>) -> Result<()> {
-    let mut file = std::fs::File::open(path).map_err(|e| Error::read(path, e))?;
-    let size = file.metadata().map_err(|e| Error::read(path, e))?.len();
-    let damaged = |what: &str| Error::in_file(path, format!("not a safetensors file, or damaged: {what}"));
-    let mut length = [0; 8];
-    file.read_exact(&mut length).map_err(|_| damaged("it has no header"))?;
-    let length = u64::from_le_bytes(length);
-    // The format allows headers of 100 MB.
-    if length > 100_000_000 || length > size - 8 {
-        return Err(damaged("its header claims more bytes than there are"));
-    }
-    let mut header = Vec::new();
-    file.take(length).read_to_end(&mut header).map_err(|e| Error::read(path, e))?;
-    let header: Json = serde_json::from_slice(&header).map_err(|e| damaged(&e.to_string()))?;
-    let entries = header.as_object().ok_or_else(|| damaged("its header is no JSON object"))?;
-    for (name, entry) in entries {
-        if name == "__metadata__" {
-            let texts = entry.as_object().into_iter().flatten();
-            metadata.extend(
-                texts.map(|(key, value)| {
-                    (key.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_string))
-                }),
-            );
-            continue;
-        }
-        let whole = |json: &Json| json.as_u64();
-        let shape: Option<Vec<usize>> =
-            entry["shape"].as_array().and_then(|shape| shape.iter().map(|n| whole(n)?.try_into().ok()).collect());
-        let (from, to) = (whole(&entry["data_offsets"][0]), whole(&entry["data_offsets"][1]));
-        let (Some(dtype), Some(shape), Some(from), Some(to)) = (entry["dtype"].as_str(), shape, from, to) else {
-            return Err(damaged(&format!("its header does not say what {name:?} is")));
-        };
-        let bytes = to.checked_sub(from).filter(|_| to <= size - 8 - length);
-        let bytes = bytes.ok_or_else(|| damaged(&format!("{name:?} lies outside of it")))?;
-        let here = ["bool", "u8", "i32", "i64", "f16", "bf16", "f32", "f64"];
-        let dtype = here.into_iter().find(|here| here.eq_ignore_ascii_case(dtype)).unwrap_or(dtype).to_string();
-        let info = Info { name: name.clone(), dtype, shape, bytes };
-        let sizes: &[(&str, u64)] =
-            &[("bool", 1), ("u8", 1), ("i32", 4), ("i64", 8), ("f16", 2), ("bf16", 2), ("f32", 4), ("f64", 8)];
-        let known = sizes.iter().find(|(name, _)| *name == info.dtype);
-        if known.is_some_and(|(_, size)| info.numel().saturating_mul(*size) != bytes) {
-            return Err(damaged(&format!("{name:?} of shape {:?} has {bytes} bytes", info.shape)));
-        }
-        infos.push(info);
-    }
-    Ok(())
 }
 
 /// Lists the tensors and the plain values of a PyTorch checkpoint.
@@ -233,12 +239,7 @@ fn walk(
         _ => None,
     };
     match value {
-        Value::Tensor(info) => infos.push(Info {
-            name: path,
-            dtype: info.dtype().map_or_else(|| info.dtype_name().to_string(), |dtype| dtype.to_string()),
-            shape: info.shape().to_vec(),
-            bytes: info.bytes() as u64,
-        }),
+        Value::Tensor(info) => infos.push(Info::in_pytorch(path, info)),
         Value::Dict(entries) => {
             entries.iter().for_each(|(key, value)| walk(value, below(key.to_string()), infos, metadata))
         }
@@ -254,29 +255,120 @@ fn walk(
     }
 }
 
+/// An open checkpoint of any format, whose tensors are read one at a time: no more than the one that is asked for is in
+/// memory, but of NPZ files, which are compressed, all are from the beginning.
+///
+/// Of PyTorch's files it has the state dict; see [`pth::load_state_dict`].
+pub struct Reader {
+    files: Files,
+    infos: Vec<Info>,
+    places: HashMap<String, usize>,
+    metadata: Metadata,
+    contents: Contents,
+}
+
+/// Where the tensors of a [`Reader`] come from; in the order of its list.
+enum Contents {
+    Safetensors(safetensors::Reader),
+    /// The files, and the file and the place in it of each tensor.
+    PyTorch(Vec<pth::StateDict>, Vec<(usize, usize)>),
+    Npz(Vec<Tensor>),
+}
+
+impl Reader {
+    /// Opens the checkpoint `path`; see [`find`].
+    ///
+    /// # Errors
+    /// When a file cannot be read or is damaged, or two have a tensor of one name.
+    pub fn open(path: impl AsRef<Path>) -> Result<Reader> {
+        let files = find(path)?;
+        let (mut infos, mut metadata, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let contents = match files.format {
+            Format::Safetensors => {
+                let reader = files.safetensors()?;
+                infos.extend(reader.tensors().iter().map(Info::in_safetensors));
+                metadata = reader.metadata().to_vec();
+                Contents::Safetensors(reader)
+            }
+            Format::PyTorch => {
+                let (mut parts, mut at) = (Vec::new(), Vec::new());
+                for file in &files.files {
+                    let part = pth::StateDict::open(file)?;
+                    at.extend((0..part.tensors().len()).map(|tensor| (parts.len(), tensor)));
+                    infos.extend(part.tensors().iter().map(|(name, info)| Info::in_pytorch(name.clone(), info)));
+                    places.resize(infos.len(), file.as_path());
+                    parts.push(part);
+                }
+                Contents::PyTorch(parts, at)
+            }
+            Format::Npz => {
+                let mut tensors = Vec::new();
+                for file in &files.files {
+                    for (name, tensor) in npz::load(file)? {
+                        infos.push(Info::of(&name, &tensor));
+                        tensors.push(tensor);
+                    }
+                    places.resize(infos.len(), file.as_path());
+                }
+                Contents::Npz(tensors)
+            }
+        };
+        if files.format != Format::Safetensors {
+            files.check(infos.iter().map(|info| info.name.as_str()).zip(places))?;
+        }
+        let places = infos.iter().enumerate().map(|(at, info)| (info.name.clone(), at)).collect();
+        Ok(Reader { files, infos, places, metadata, contents })
+    }
+
+    /// The files that it reads.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// What is known of the tensors, in the order of their names (PyTorch, NPZ: of the files).
+    pub fn tensors(&self) -> &[Info] {
+        &self.infos
+    }
+
+    /// The metadata of safetensors files.
+    pub fn metadata(&self) -> &[(String, String)] {
+        &self.metadata
+    }
+
+    /// The tensor called `name`.
+    ///
+    /// # Errors
+    /// When there is none, the file cannot be read or is damaged there, or the tensor has a dtype that does not exist here.
+    pub fn tensor(&self, name: &str) -> Result<Tensor> {
+        let at = self.places.get(name);
+        let at = *at.ok_or_else(|| Error::in_file(self.files.path(), format!("there is no tensor {name:?}")))?;
+        match &self.contents {
+            Contents::Safetensors(reader) => reader.tensor(name).map_err(Error::invalid),
+            Contents::PyTorch(parts, places) => {
+                let (part, tensor) = places[at];
+                parts[part].tensor(tensor)
+            }
+            Contents::Npz(tensors) => Ok(tensors[at].clone()),
+        }
+    }
+}
+
 /// The tensors of the checkpoint `path` with their names, and the metadata of safetensors files. Of PyTorch's files it is
-/// the state dict; see [`pth::load_state_dict`].
+/// the state dict, tensors that share memory there sharing it here; see [`pth::load_state_dict`].
 ///
 /// # Errors
 /// When a file cannot be read or is damaged, or a tensor has a dtype that does not exist here.
 pub fn load(path: impl AsRef<Path>) -> Result<(Vec<(String, Tensor)>, Metadata)> {
     let files = find(path)?;
-    let (mut tensors, mut metadata, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    if files.format == Format::Safetensors {
+        let read = files.safetensors()?.read_all().map_err(Error::invalid)?;
+        return Ok((read.tensors, read.metadata));
+    }
+    let (mut tensors, mut places) = (Vec::new(), Vec::new());
     for file in &files.files {
-        let before = tensors.len();
-        match files.format {
-            Format::Safetensors => {
-                let read = tensor::safetensors::load(file).map_err(Error::invalid)?;
-                tensors.extend(read.tensors);
-                metadata.extend(read.metadata);
-            }
-            Format::PyTorch => tensors.extend(pth::load_state_dict(file)?),
-            Format::Npz => tensors.extend(npz::load(file)?),
-        }
-        places.extend((before..tensors.len()).map(|_| file.as_path()));
+        tensors.extend(if files.format == Format::Npz { npz::load(file)? } else { pth::load_state_dict(file)? });
+        places.resize(tensors.len(), file.as_path());
     }
     files.check(tensors.iter().map(|(name, _)| name.as_str()).zip(places))?;
-    metadata.sort();
-    metadata.dedup();
-    Ok((tensors, metadata))
+    Ok((tensors, Metadata::new()))
 }

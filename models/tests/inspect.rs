@@ -64,7 +64,7 @@ fn a_file_is_listed_with_totals_and_metadata() {
     // Only the header is read: the rest may even be a hole.
     let header = br#"{"big":{"dtype":"F8_E4M3","shape":[1099511627776],"data_offsets":[0,1099511627776]}}"#;
     fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header].concat()).unwrap();
-    refuses(&path, "\"big\" lies outside of it");
+    refuses(&path, "describes 1099511627776 bytes of data, the file has 0");
     let file = fs::File::options().write(true).open(&path).unwrap();
     if file.set_len((1 << 40) + 8 + header.len() as u64).is_ok() {
         assert!(listing(&path).0.contains("big   F8_E4M3  [1099511627776]  1.0 TiB"));
@@ -95,7 +95,7 @@ fn other_formats_and_directories_are_listed() {
     }
     assert_eq!((&json["files"].as_array().unwrap().len(), &json["tokenizer"]["model"]), (&2, &json!("BPE")));
     fs::write(model.join("model.safetensors.index.json"), index(one)).unwrap();
-    refuses(&model, "\"a.weight\" is not in");
+    refuses(&model, "\"a.weight\" should be in model-00001-of-00002.safetensors and is nowhere");
     fs::write(model.join("model.safetensors.index.json"), index("../x.safetensors")).unwrap();
     refuses(&model, "is in no file of the directory");
     fs::write(model.join("model.safetensors.index.json"), "{}").unwrap();
@@ -111,7 +111,7 @@ fn damaged_files_are_one_line() {
     let path = dir.path().join("x.safetensors");
     for end in [0, 7, 8, 100, good.len() - 1] {
         fs::write(&path, &good[..end]).unwrap();
-        refuses(&path, "x.safetensors: not a safetensors file, or damaged");
+        refuses(&path, "x.safetensors: safetensors: ");
     }
     for name in ["x.pth", "x.bin", "x.npz"] {
         fs::write(dir.path().join(name), "nothing").unwrap();

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use tensor::DType;
 
+use crate::weights::Reader;
 use crate::{Error, LanguageModel, Result, Tokenizer};
 
 pub use config::ConfigFile;
@@ -139,6 +140,9 @@ fn same_contents(a: &Path, b: &Path) -> bool {
 /// Reads the model of the directory `dir`. Its parameters have the dtype that the config names, as in transformers, or that of
 /// the file where it names none.
 ///
+/// The weights are those of `model.safetensors`, or of what else [`find`](crate::weights::find) finds: several files, or
+/// PyTorch's `pytorch_model.bin`. They are read one by one, so that no more than the model and one tensor is in memory.
+///
 /// # Errors
 /// When a file is missing or damaged, or the files do not fit each other.
 pub fn load_model(dir: &Path) -> Result<Box<dyn LanguageModel>> {
@@ -153,10 +157,16 @@ pub fn load_model_as(dir: &Path, dtype: impl Into<Option<DType>>) -> Result<Box<
     let path = dir.join(CONFIG);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
     let config = ConfigFile::from_json(&text).map_err(|e| Error::in_file(&path, e))?;
-    // In one file or several; one tensor is read after the other.
-    let reader = tensor::safetensors::Reader::open(dir).map_err(Error::invalid)?;
-    weights::model_from(config.model, &reader, dtype.into().or(config.dtype))
-        .map_err(|e| Error::in_file(&dir.join(WEIGHTS), e))
+    let reader = Reader::open(dir)?;
+    let at = |e| match e {
+        Error::Invalid(what) => Error::in_file(reader.files().path(), what),
+        other => other,
+    };
+    if let Some(info) = reader.tensors().iter().find(|info| info.known_dtype().is_none()) {
+        let (name, dtype) = (&info.name, &info.dtype);
+        return Err(at(Error::invalid(format!("{name:?} is {dtype}, a dtype that is not supported here"))));
+    }
+    weights::model_from(config.model, &reader, dtype.into().or(config.dtype)).map_err(at)
 }
 
 /// Reads the model and the tokenizer of the directory `dir`.

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nn::prelude::*;
-use tensor::safetensors::{Reader, TensorInfo};
 
 use super::{CONFIG, gpt2, llama};
-use crate::{Error, LanguageModel, ModelConfig, Result};
+use crate::{Error, LanguageModel, ModelConfig, Result, weights};
 
 /// What is said once about a family's files.
 pub(super) struct Layout {
@@ -68,15 +67,15 @@ impl Source for BTreeMap<String, Tensor> {
     }
 }
 
-impl Source for Reader {
+impl Source for weights::Reader {
     fn tensors(&self) -> Vec<(String, DType, Vec<usize>)> {
-        // A dtype that there is not here is refused as one that holds no floats: reading would fail.
-        let known = |info: &TensorInfo| info.dtype().unwrap_or(DType::U8);
-        Reader::tensors(self).iter().map(|info| (info.name().into(), known(info), info.shape().to_vec())).collect()
+        // Whether every dtype is known was asked before.
+        let known = |info: &weights::Info| Some((info.name.clone(), info.known_dtype()?, info.shape.clone()));
+        weights::Reader::tensors(self).iter().filter_map(known).collect()
     }
 
     fn read(&self, name: &str) -> Result<Tensor> {
-        self.tensor(name).map_err(Error::invalid)
+        self.tensor(name)
     }
 }
 

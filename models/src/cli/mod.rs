@@ -3,6 +3,7 @@
 //! Whatever a user gives that cannot be used ends in one line on stderr and the exit code 2.
 
 mod bench;
+mod convert;
 mod eval;
 mod generate;
 mod inspect;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use bench::BenchArgs;
+use convert::ConvertArgs;
 use eval::EvalArgs;
 use generate::GenerateArgs;
 use inspect::InspectArgs;
@@ -55,6 +57,8 @@ enum Command {
     Logits(LogitsArgs),
     /// List what a checkpoint holds: names, dtypes, shapes, sizes, metadata
     Inspect(InspectArgs),
+    /// Write a checkpoint in another format, dtype, or number of files
+    Convert(ConvertArgs),
     /// Compute what training a model takes: memory, arithmetic, time
     Plan(PlanArgs),
     /// Measure the speed of training steps, of writing, or of small operations
@@ -128,6 +132,7 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
         Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Logits(args)) => logits::run(&args),
         Some(Command::Inspect(args)) => inspect::run(&args),
+        Some(Command::Convert(args)) => convert::run(&args),
         Some(Command::Plan(args)) => plan::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
     };

@@ -74,14 +74,15 @@ impl<S: Source> Checkpoint<S> {
 
     /// The same with the tensors.
     pub fn read(&self, outline: Value<TensorInfo>) -> Result<Value> {
-        let mut reader = self.reader();
-        outline.try_map(&mut |info| reader.tensor(&info))
+        let mut storages = self.storages(true);
+        outline.try_map(&mut |info| storages.tensor(self, &info))
     }
 
-    /// A reader of tensors, those that share memory in the file with shared memory.
-    pub fn reader(&self) -> Reader<'_, S> {
+    /// For the reading of tensors: all storages are kept, so that those that share memory in the file share it here, or only
+    /// the last one.
+    pub fn storages(&self, keep: bool) -> Storages {
         let plausible = limit(usize::try_from(self.archive.size()).unwrap_or(usize::MAX));
-        Reader { file: self, storages: HashMap::new(), packed: plausible, elements: plausible }
+        Storages { keep, read: HashMap::new(), packed: plausible, elements: plausible }
     }
 }
 
@@ -99,18 +100,19 @@ fn old_format(source: &impl Source) -> Result<()> {
     }
 }
 
-/// Reads tensors, each storage once.
-pub(super) struct Reader<'a, S> {
-    file: &'a Checkpoint<S>,
-    storages: HashMap<(Arc<str>, DType), Tensor>,
+/// The memory of the tensors of one file that were read.
+pub(super) struct Storages {
+    keep: bool,
+    read: HashMap<(Arc<str>, DType), Tensor>,
     /// How many more bytes of storages are plausible.
     packed: usize,
     /// How many more bytes of elements are plausible, those that views repeat counted each time.
     elements: usize,
 }
 
-impl<S: Source> Reader<'_, S> {
-    pub fn tensor(&mut self, info: &TensorInfo) -> Result<Tensor> {
+impl Storages {
+    /// The tensor of `info`, of `file`.
+    pub fn tensor(&mut self, file: &Checkpoint<impl Source>, info: &TensorInfo) -> Result<Tensor> {
         let Some(dtype) = info.dtype() else {
             return Err(Error::invalid(format!("a tensor of dtype torch.{} has no dtype here", info.dtype_name())));
         };
@@ -120,24 +122,27 @@ impl<S: Source> Reader<'_, S> {
             Error::invalid(format!("a tensor of shape {shape:?} repeats its elements more often than is plausible"))
         })?;
         let key = (info.storage.clone(), dtype);
-        if !self.storages.contains_key(&key) {
-            let storage = self.storage(info, dtype)?;
-            self.storages.insert(key.clone(), storage);
+        if !self.read.contains_key(&key) {
+            if !self.keep {
+                self.read.clear();
+            }
+            let storage = self.storage(file, info, dtype)?;
+            self.read.insert(key.clone(), storage);
         }
-        let storage = &self.storages[&key];
+        let storage = &self.read[&key];
         storage.try_as_strided(info.shape(), &info.strides, info.offset).map_err(Error::invalid)
     }
 
-    fn storage(&mut self, info: &TensorInfo, dtype: DType) -> Result<Tensor> {
-        let name = self.file.name(&format!("data/{}", info.storage));
-        let bytes = self.file.archive.contents(&name, self.packed);
+    fn storage(&mut self, file: &Checkpoint<impl Source>, info: &TensorInfo, dtype: DType) -> Result<Tensor> {
+        let name = file.name(&format!("data/{}", info.storage));
+        let bytes = file.archive.contents(&name, self.packed);
         let bytes = bytes.ok_or_else(|| refused(format!("it has no entry {name:?}")))??;
         self.packed -= bytes.len();
         let shape = [usize::try_from(info.storage_len).unwrap_or(usize::MAX)];
         /// Reads numbers of one type in the order of the file.
         macro_rules! numbers {
             ($t:ty) => {
-                match self.file.big_endian {
+                match file.big_endian {
                     false => decode(&shape, &bytes, <$t>::from_le_bytes),
                     true => decode(&shape, &bytes, <$t>::from_be_bytes),
                 }

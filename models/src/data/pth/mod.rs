@@ -29,13 +29,14 @@ mod torch;
 mod unpickle;
 mod value;
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
 use tensor::Tensor;
 
 use super::zip::{OnDisk, Source};
 use crate::{Error, Result};
-use archive::Checkpoint;
+use archive::{Checkpoint, Storages};
 
 pub use torch::TensorInfo;
 pub use value::{Key, Value};
@@ -98,8 +99,45 @@ pub fn state_dict_from_bytes(bytes: &[u8]) -> Result<Vec<(String, Tensor)>> {
 
 fn state_dict_of<S: Source>(file: &Checkpoint<S>) -> Result<Vec<(String, Tensor)>> {
     let tensors = state_dict(file.outline()?)?;
-    let mut reader = file.reader();
-    tensors.into_iter().map(|(name, info)| Ok((name, reader.tensor(&info)?))).collect()
+    let mut storages = file.storages(true);
+    tensors.into_iter().map(|(name, info)| Ok((name, storages.tensor(file, &info)?))).collect()
+}
+
+/// The state dict of a file, as [`load_state_dict`] gives it, whose tensors are read one by one.
+pub(crate) struct StateDict {
+    path: PathBuf,
+    file: Checkpoint<OnDisk>,
+    tensors: Vec<(String, TensorInfo)>,
+    /// The storage that was read last: the tensors of one follow each other.
+    last: RefCell<Storages>,
+}
+
+impl StateDict {
+    /// # Errors
+    /// As [`load_state_dict`], but for the dtypes.
+    pub fn open(path: &Path) -> Result<StateDict> {
+        let open = || {
+            let file = open(path)?;
+            let (tensors, last) = (state_dict(file.outline()?)?, RefCell::new(file.storages(false)));
+            Ok(StateDict { path: path.to_path_buf(), file, tensors, last })
+        };
+        open().map_err(|e| in_file(path, e))
+    }
+
+    /// What is known of the tensors without reading them.
+    pub fn tensors(&self) -> &[(String, TensorInfo)] {
+        &self.tensors
+    }
+
+    /// The tensor at a place in the list.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged there, or the tensor has a dtype that does not exist here.
+    pub fn tensor(&self, at: usize) -> Result<Tensor> {
+        let (name, info) = &self.tensors[at];
+        let tensor = self.last.borrow_mut().tensor(&self.file, info);
+        tensor.map_err(|e| in_file(&self.path, Error::invalid(format!("{name:?}: {e}"))))
+    }
 }
 
 /// The state dict in a checkpoint; see [`load_state_dict`].
