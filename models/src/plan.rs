@@ -59,7 +59,7 @@ impl Plan {
 /// keys and of weights with values are left out, as in the source.
 ///
 /// **Memory**: 16 bytes per parameter (the weight, its gradient, two means), and the activations. For a
-/// [`Gpt`](crate::Gpt) a token keeps `n (16 c + h + 4) + 2 c + 2` floats up to the last norm:
+/// [`Gpt`] a token keeps `n (16 c + h + 4) + 2 c + 2` floats up to the last norm:
 /// in each block the inputs of the two norms `2 c` and their statistics 4, of the projections `2 c`, of the attention
 /// `3 c` and its normaliser `h`, its output `c`, and the MLP before and after GELU `8 c`; the scores of the attention
 /// are not stored. The head keeps `v + 4`, and for the largest moment of the backward pass come the gradient of the
