@@ -60,6 +60,31 @@ impl ModelConfig {
         }
     }
 
+    /// Numbers per token between the blocks.
+    pub fn width(&self) -> usize {
+        match self {
+            ModelConfig::Gpt(config) => config.width,
+            ModelConfig::Llama(config) => config.width,
+        }
+    }
+
+    /// Probability that a number is dropped in training.
+    pub fn dropout(&self) -> f64 {
+        match self {
+            ModelConfig::Gpt(config) => config.dropout,
+            ModelConfig::Llama(config) => config.dropout,
+        }
+    }
+
+    /// The same model with another dropout.
+    pub fn with_dropout(mut self, p: f64) -> ModelConfig {
+        match &mut self {
+            ModelConfig::Gpt(config) => config.dropout = p,
+            ModelConfig::Llama(config) => config.dropout = p,
+        }
+        self
+    }
+
     /// Checks that such a model can exist.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Train a GPT on a text and save it as a Hugging Face model directory
-    Train(TrainArgs),
+    Train(Box<TrainArgs>),
     /// Write text with a trained model
     Generate(GenerateArgs),
     /// Measure how well a model predicts a text

@@ -7,13 +7,16 @@ use clap::Args;
 use crate::Preset;
 use crate::cli::{number, size, threads};
 
+use super::start::{FloatType, TokenizerSource};
+
 /// Options of `gpt train`. What decides the bits of a run is optional here, because `--resume` takes what is not given
 /// from the run; the defaults are in [`Settings`](super::settings::Settings).
 #[derive(Debug, Args)]
 #[command(
     allow_negative_numbers = true,
     after_help = "Examples:\n  gpt train --data input.txt --preset nano-cpu --steps 2000 --out runs/mine --json\n  \
-                  gpt train --resume --out runs/mine"
+                  gpt train --resume --out runs/mine\n  \
+                  gpt train --data input.txt --init-from runs/mine --lr 1e-4 --steps 200 --out runs/tuned"
 )]
 pub(in crate::cli) struct TrainArgs {
     /// The text to learn from [default: this program's own sources]
@@ -28,6 +31,17 @@ pub(in crate::cli) struct TrainArgs {
     /// Go on with the run in --out, whose options hold where none are given; begin it where there is none
     #[arg(long)]
     pub(super) resume: bool,
+    /// What the tokens are: char (those of the text), byte, or a tokenizer.json or a directory with one [default: that of --init-from, or else char]
+    #[arg(long, value_name = "char|byte|PATH")]
+    pub(super) tokenizer: Option<TokenizerSource>,
+    /// Begin with the model in this directory instead of a new one: fine-tuning. Its sizes stay, but --context may be less
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "layers", "heads", "width"])]
+    pub(super) init_from: Option<PathBuf>,
+    /// The dtype of the parameters, in training and in the files [default: f32]. f64 takes twice the memory; bf16 and f16 halve
+    /// the model's files but not the memory: arithmetic and the sums of small steps are f32, the weights that the model
+    /// computes with lose all but 8 or 11 of 24 bits, and f16 has none beyond 65504
+    #[arg(long)]
+    pub(super) dtype: Option<FloatType>,
     /// The sizes that the next five options change [default: nano-cpu]
     #[arg(long)]
     pub(super) preset: Option<Preset>,
@@ -40,7 +54,7 @@ pub(in crate::cli) struct TrainArgs {
     /// Numbers per token
     #[arg(long, value_name = "N", value_parser = size)]
     pub(super) width: Option<usize>,
-    /// Tokens that the model sees at once
+    /// Tokens that the model sees at once; with --init-from in training only, and at most as many as the model can see
     #[arg(long, value_name = "N", value_parser = size)]
     pub(super) context: Option<usize>,
     /// Windows of text per backward pass
@@ -68,7 +82,7 @@ pub(in crate::cli) struct TrainArgs {
     /// The gradient's norm is cut to it; 0 cuts nothing [default: 1]
     #[arg(long, value_name = "X", value_parser = number)]
     pub(super) clip: Option<f64>,
-    /// The probability that a number is dropped in training [default: 0]
+    /// The probability that a number is dropped in training [default: that of the model of --init-from, or else 0]
     #[arg(long, value_name = "P", value_parser = number)]
     pub(super) dropout: Option<f64>,
     /// Steps between estimates of the validation loss [default: 250]
@@ -86,6 +100,9 @@ pub(in crate::cli) struct TrainArgs {
     /// How many checkpoints are kept, each three times as large as the model
     #[arg(long, value_name = "N", default_value = "2", value_parser = size)]
     pub(super) keep: usize,
+    /// Print a sample of the model's writing after every so many steps; it changes nothing in the run
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub(super) sample_every: Option<usize>,
     /// Threads to compute with [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(super) threads: Option<usize>,

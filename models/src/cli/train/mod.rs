@@ -3,6 +3,7 @@
 mod args;
 mod settings;
 mod signals;
+mod start;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,10 +12,11 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{generate, peak_rss_mb, read_text, say, total_memory};
+use crate::generate::{GenerateOptions, Sampling, TextGeneration};
 use crate::progress::{Progress, to_stderr};
 use crate::run::{self, Ended, Event, Fingerprint, Keeping, PICTURE, RunDirectory, Snapshot, TABLE};
 use crate::train::Trainer;
-use crate::{Error, GptConfig, Preset, Result, TextDataset, Tokenizer, checkpoint, corpus};
+use crate::{Error, LanguageModel, ModelConfig, Preset, Result, TextDataset, Tokenizer, checkpoint, corpus};
 
 use settings::Settings;
 use signals::Signals;
@@ -23,6 +25,8 @@ pub(super) use args::TrainArgs;
 
 /// The length of the sample after a training run.
 const SAMPLE: usize = 500;
+/// The most tokens and about the most characters of one within it.
+const SHORT_SAMPLE: usize = 200;
 
 /// How long `gpt` without a command takes on two cores, the start, the sample and the saving included.
 const TWO_MINUTES: Duration = Duration::from_secs(120);
@@ -32,6 +36,7 @@ struct Plan {
     out: PathBuf,
     save_every: Option<usize>,
     keep: usize,
+    sample_every: Option<usize>,
     threads: Option<usize>,
     json: bool,
 }
@@ -42,6 +47,7 @@ pub(super) fn run(args: &TrainArgs, program: &str) -> Result<ExitCode> {
         out: args.out.clone().unwrap_or_else(|| default_out(args.preset.unwrap_or(Preset::NanoCpu))),
         save_every: args.save_every,
         keep: args.keep,
+        sample_every: args.sample_every,
         threads: args.threads,
         json: args.json,
     };
@@ -62,7 +68,7 @@ pub(super) fn two_minutes(program: &str) -> Result<ExitCode> {
     let seconds = Some(TWO_MINUTES.mul_f64(0.95).as_secs_f64());
     let settings = Settings { steps: None, seconds, ..Settings::default() };
     let out = default_out(Preset::NanoCpu);
-    begin(settings, &Plan { out, save_every: None, keep: 2, threads: None, json: false }, program)
+    begin(settings, &Plan { out, save_every: None, keep: 2, sample_every: None, threads: None, json: false }, program)
 }
 
 fn default_out(preset: Preset) -> PathBuf {
@@ -110,6 +116,7 @@ fn same_run(snapshot: &Snapshot, args: &TrainArgs) -> Result<Settings> {
         let texts = Texts::read(&now)?;
         fingerprint(&mut now, &texts);
     }
+    now.compare_tokenizer(args.tokenizer.as_ref())?;
     match run.differences(&now) {
         none if none.is_empty() => Ok(now),
         some => Err(Error::invalid(format!(
@@ -131,11 +138,19 @@ fn begin(mut settings: Settings, plan: &Plan, program: &str) -> Result<ExitCode>
     options.check()?;
     let texts = Texts::read(&settings)?;
     fingerprint(&mut settings, &texts);
-    let tokenizer = Tokenizer::chars(&texts.text).map_err(|e| Error::invalid(format!("{}: {e}", texts.name)))?;
-    let config = settings.model(tokenizer.vocab_size());
+    let tokenizer = start::tokenizer(&mut settings, &texts)?;
+    let pretrained = match settings.init_from.clone() {
+        Some(dir) => Some(start::pretrained(Path::new(&dir), &mut settings, &tokenizer)?),
+        None => None,
+    };
+    let config = match &pretrained {
+        Some(model) => model.config(),
+        None => settings.model(tokenizer.vocab_size()).into(),
+    };
     config.check()?;
-    let data = texts.dataset(&tokenizer, config.context)?;
-    check_memory(&config, settings.batch)?;
+    let context = settings.context.unwrap_or(config.context());
+    let data = texts.dataset(&tokenizer, context)?;
+    check_memory(&config, settings.batch, context)?;
     let mut directory = RunDirectory::open(&plan.out).map_err(|e| match e {
         Error::Write { why, .. } => Error::invalid(format!("--out {}: {why}", plan.out.display())),
         other => other,
@@ -144,21 +159,23 @@ fn begin(mut settings: Settings, plan: &Plan, program: &str) -> Result<ExitCode>
 
     use_threads(plan);
     tensor::manual_seed(settings.seed);
-    let model = crate::Gpt::new(config.clone())?;
+    let model = match pretrained {
+        Some(model) => model,
+        None => {
+            // The first weights are those of f32, rounded.
+            let model = config.build()?;
+            model.to_dtype(settings.dtype.into());
+            model
+        }
+    };
+    let characters = texts.text.chars().count();
     say(&format!(
-        "{}: {} layers, {} heads, width {}, context {}: {} parameters\n\
-         text: {}, {} characters, {} different",
-        settings.preset,
-        config.layers,
-        config.heads,
-        config.width,
-        config.context,
-        config.num_parameters().unwrap_or(u64::MAX),
+        "{}\ntext: {}, {characters} characters, a vocabulary of {} tokens",
+        start::describe(settings.name(), &config),
         texts.name,
-        texts.text.chars().count(),
         tokenizer.vocab_size(),
     ));
-    let trainer = Trainer::new(&model, &data, &options)?;
+    let trainer = Trainer::new(&*model, &data, &options)?;
     let job = Job { settings: &settings, plan, program, tokenizer: &tokenizer, started };
     job.carry_out(&mut directory, trainer, &texts.name)
 }
@@ -181,7 +198,7 @@ fn go_on(
     let texts = Texts::read(settings)?;
     let tokenizer = snapshot.load_tokenizer()?;
     let model = snapshot.load_model()?;
-    let data = texts.dataset(&tokenizer, settings.context).map_err(at)?;
+    let data = texts.dataset(&tokenizer, settings.context.unwrap_or(model.context())).map_err(at)?;
     use_threads(plan);
     let mut trainer = Trainer::new(&*model, &data, &options).map_err(at)?;
     snapshot.restore(&mut trainer)?;
@@ -248,7 +265,7 @@ impl Job<'_> {
             settings: self.settings.to_json(),
             save_every: self.plan.save_every.unwrap_or(self.settings.eval_every),
             keep: self.plan.keep,
-            title: format!("{} on {text}", self.settings.preset),
+            title: format!("{} on {text}", self.settings.name()),
         };
         let mut progress = Progress::new();
         let ended = run::record(
@@ -257,7 +274,12 @@ impl Job<'_> {
             &keeping,
             || signals.came(),
             |trainer, event| match event {
-                Event::Step(step) => progress.step(step.step, trainer.total(), step.loss, step.tokens_per_s),
+                Event::Step(step) => {
+                    progress.step(step.step, trainer.total(), step.loss, step.tokens_per_s);
+                    if self.plan.sample_every.is_some_and(|every| step.step.is_multiple_of(every)) {
+                        progress.line(&format!("step {}  a sample: {}", step.step, self.short_sample(trainer.model())));
+                    }
+                }
                 Event::Evaluated(evaluated) => progress.line(&format!(
                     "step {}/{}  training loss {:.4}  validation loss {:.4}",
                     evaluated.step,
@@ -311,13 +333,37 @@ impl Job<'_> {
     }
 }
 
+impl Job<'_> {
+    /// A few words of the model, which is left as it was; nothing is drawn from the generators of the run.
+    fn short_sample(&self, model: &dyn LanguageModel) -> String {
+        let training = model.is_training();
+        let sampling = Sampling { temperature: 0.8, ..Sampling::default() };
+        let options = GenerateOptions { sampling, seed: self.settings.seed, max_new: SHORT_SAMPLE, end: Vec::new() };
+        let mut text = String::new();
+        match TextGeneration::new(model, self.tokenizer, "", options, &[]) {
+            Ok(pieces) => {
+                for piece in pieces.map_while(Result::ok) {
+                    text += &piece.text;
+                    if text.chars().count() >= SHORT_SAMPLE {
+                        break;
+                    }
+                }
+            }
+            Err(why) => text = format!("none: {why}"),
+        }
+        model.set_training(training);
+        // A model of bytes writes control characters, which a terminal would obey.
+        text.trim_matches('\n').replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
+    }
+}
+
 /// Refuses a run that cannot fit the memory of this machine, where the system tells how much there is.
 ///
 /// AdamW needs four numbers per parameter (the weight, its gradient and two means), and a token of the batch at least
 /// ten times its width in each block and its logits.
-fn check_memory(config: &GptConfig, batch: usize) -> Result<()> {
+fn check_memory(config: &ModelConfig, batch: usize, context: usize) -> Result<()> {
     let [layers, width, vocab, context, batch] =
-        [config.layers, config.width, config.vocab, config.context, batch].map(|size| size as u128);
+        [config.layers(), config.width(), config.vocab(), context, batch].map(|size| size as u128);
     let parameters = u128::from(config.num_parameters().unwrap_or(u64::MAX));
     // `check` has bounded the sizes of the model, so that only the batch can overflow.
     let token = 10 * layers * width + vocab;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::args::TrainArgs;
+use super::start::{FloatType, TokenizerSource, read_tokenizer};
 use crate::run::Fingerprint;
 use crate::train::{Length, TrainOptions};
 use crate::{Error, GptConfig, Preset, Result};
@@ -23,12 +24,22 @@ pub(super) struct Settings {
     pub val: Option<String>,
     /// The text in it.
     pub val_text: Option<Fingerprint>,
-    pub preset: String,
-    pub layers: usize,
-    pub heads: usize,
-    pub width: usize,
-    pub context: usize,
-    pub dropout: f64,
+    /// What the tokens are; without it those of `init_from`, or characters.
+    pub tokenizer: Option<TokenizerSource>,
+    /// The `tokenizer.json`, where it is one that was given.
+    pub tokenizer_file: Option<Fingerprint>,
+    /// The dtype of the parameters.
+    pub dtype: FloatType,
+    /// The directory of the model that the run began with.
+    pub init_from: Option<String>,
+    /// The preset and its sizes; none with `init_from`.
+    pub preset: Option<String>,
+    pub layers: Option<usize>,
+    pub heads: Option<usize>,
+    pub width: Option<usize>,
+    /// Tokens of a window of text.
+    pub context: Option<usize>,
+    pub dropout: Option<f64>,
     pub batch: usize,
     pub accumulate: usize,
     /// How many steps, or none for as many as end within `seconds`.
@@ -48,6 +59,8 @@ pub(super) struct Settings {
 
 /// Files may be moved: what counts is the text in them.
 const PLACES: [&str; 2] = ["data", "val"];
+/// What `--init-from` decides.
+const SIZES: [&str; 3] = ["layers", "heads", "width"];
 /// The texts, and whose they are.
 const TEXTS: [(&str, &str); 2] = [("text", "data"), ("val-text", "val")];
 
@@ -69,24 +82,38 @@ impl Settings {
                 *slot = value.clone();
             }
         }
+        fn or<T>(slot: &mut Option<T>, given: Option<T>) {
+            *slot = given.or(slot.take());
+        }
         if let Some(preset) = args.preset {
             let sizes = preset.sizes();
-            self.preset = preset.name().to_owned();
-            (self.layers, self.heads) = (sizes.layers, sizes.heads);
-            (self.width, self.context, self.batch) = (sizes.width, sizes.context, sizes.batch);
+            self.preset = Some(preset.name().to_owned());
+            (self.layers, self.heads) = (Some(sizes.layers), Some(sizes.heads));
+            (self.width, self.context, self.batch) = (Some(sizes.width), Some(sizes.context), sizes.batch);
         }
         let place = |path: &Path| path.display().to_string();
+        if let Some(dir) = &args.init_from {
+            self.init_from = Some(place(dir));
+            if run.is_none() {
+                (self.preset, self.layers, self.heads, self.width) = (None, None, None, None);
+                (self.context, self.dropout) = (None, None);
+            }
+        }
+        if args.tokenizer.is_some() {
+            self.tokenizer.clone_from(&args.tokenizer);
+        }
         if let Some(path) = &args.data {
             self.data = Some(place(path));
         }
         if let Some(path) = &args.val {
             self.val = Some(place(path));
         }
-        take(&mut self.layers, &args.layers);
-        take(&mut self.heads, &args.heads);
-        take(&mut self.width, &args.width);
-        take(&mut self.context, &args.context);
-        take(&mut self.dropout, &args.dropout);
+        or(&mut self.layers, args.layers);
+        or(&mut self.heads, args.heads);
+        or(&mut self.width, args.width);
+        or(&mut self.context, args.context);
+        or(&mut self.dropout, args.dropout);
+        take(&mut self.dtype, &args.dtype);
         take(&mut self.batch, &args.batch);
         take(&mut self.accumulate, &args.accumulate);
         if args.steps.is_some() {
@@ -107,10 +134,29 @@ impl Settings {
         self
     }
 
-    /// The sizes of the model with this vocabulary.
+    /// The sizes of a new model with this vocabulary.
     pub(super) fn model(&self, vocab: usize) -> GptConfig {
-        let Settings { layers, heads, dropout, .. } = *self;
-        GptConfig { layers, heads, dropout, ..GptConfig::new(vocab, self.context, self.width) }
+        let sizes = Preset::NanoCpu.sizes();
+        let context = self.context.unwrap_or(sizes.context);
+        GptConfig {
+            layers: self.layers.unwrap_or(sizes.layers),
+            heads: self.heads.unwrap_or(sizes.heads),
+            dropout: self.dropout.unwrap_or(0.0),
+            ..GptConfig::new(vocab, context, self.width.unwrap_or(sizes.width))
+        }
+    }
+
+    /// What the model is called: its preset, or the directory that it is from.
+    pub(super) fn name(&self) -> &str {
+        self.init_from.as_ref().or(self.preset.as_ref()).map_or("a model", |name| name)
+    }
+
+    /// Reads the tokenizer that `given` names, where it is a file: what counts is what is in it.
+    pub(super) fn compare_tokenizer(&mut self, given: Option<&TokenizerSource>) -> Result<()> {
+        if let Some(TokenizerSource::File(path)) = given {
+            self.tokenizer_file = Some(Fingerprint::of(read_tokenizer(path)?.to_json().as_bytes()));
+        }
+        Ok(())
     }
 
     /// How to train.
@@ -155,17 +201,33 @@ impl Settings {
 
     /// What of `now` would change the bits of this run.
     pub(super) fn differences(&self, now: &Settings) -> Vec<String> {
+        let file = |settings: &Settings| matches!(settings.tokenizer, Some(TokenizerSource::File(_)));
+        let both_files = file(self) && file(now);
         let (was, now) = (self.to_json(), now.to_json());
         let mut differences = Vec::new();
         for (name, old) in was.iter().filter(|(name, _)| !PLACES.contains(&name.as_str())) {
             let new = &now[name];
             if old == new {
+            } else if name == "tokenizer" && self.tokenizer_file.is_some() && both_files {
+                // Their contents are compared.
+            } else if name == "tokenizer-file" {
+                if both_files {
+                    differences.push("the file of --tokenizer".to_owned());
+                }
             } else if let Some((_, option)) = TEXTS.iter().find(|(text, _)| text == name) {
                 differences.push(format!("the text of --{option}"));
             } else if name == "preset" {
                 // Its sizes are compared one by one.
             } else {
-                let say = |value: &Value| if value.is_null() { "none".to_owned() } else { value.to_string() };
+                let say = |value: &Value| match value {
+                    Value::Null if self.init_from.is_some() && SIZES.contains(&name.as_str()) => {
+                        "that of the model".to_owned()
+                    }
+                    Value::Null if name == "tokenizer" => "the default".to_owned(),
+                    Value::Null => "none".to_owned(),
+                    Value::String(text) => text.clone(),
+                    value => value.to_string(),
+                };
                 differences.push(format!("--{name} {} instead of {}", say(new), say(old)));
             }
         }
@@ -182,12 +244,16 @@ impl Default for Settings {
             text: None,
             val: None,
             val_text: None,
-            preset: preset.name().to_owned(),
-            layers: sizes.layers,
-            heads: sizes.heads,
-            width: sizes.width,
-            context: sizes.context,
-            dropout: 0.0,
+            tokenizer: None,
+            tokenizer_file: None,
+            dtype: FloatType::F32,
+            init_from: None,
+            preset: Some(preset.name().to_owned()),
+            layers: Some(sizes.layers),
+            heads: Some(sizes.heads),
+            width: Some(sizes.width),
+            context: Some(sizes.context),
+            dropout: Some(0.0),
             batch: sizes.batch,
             accumulate: train.accumulate,
             steps: Some(2000),
@@ -225,13 +291,14 @@ mod tests {
     fn defaults_are_those_of_the_specification() {
         let settings = Settings::new(&args(""));
         assert_eq!(settings, Settings::default());
-        assert_eq!((settings.preset.as_str(), settings.steps, settings.seed), ("nano-cpu", Some(2000), 1337));
+        assert_eq!((settings.name(), settings.steps, settings.seed), ("nano-cpu", Some(2000), 1337));
         assert_eq!((settings.lr, settings.min_lr, settings.warmup), (1e-3, 1e-4, 100));
-        assert_eq!((settings.weight_decay, settings.clip, settings.dropout), (0.1, 1.0, 0.0));
-        assert_eq!((settings.layers, settings.heads, settings.width, settings.context), (4, 4, 128, 64));
+        assert_eq!((settings.weight_decay, settings.clip, settings.dropout), (0.1, 1.0, Some(0.0)));
+        let model = settings.model(5);
+        assert_eq!((model.layers, model.heads, model.width, model.context), (4, 4, 128, 64));
         assert_eq!(Settings::new(&args("--lr 1e-4")).min_lr, 1e-5);
         let baby = Settings::new(&args("--preset baby --heads 3"));
-        assert_eq!((baby.layers, baby.heads, baby.width, baby.batch), (6, 3, 384, 16));
+        assert_eq!((baby.layers, baby.heads, baby.width, baby.batch), (Some(6), Some(3), Some(384), 16));
     }
 
     #[test]

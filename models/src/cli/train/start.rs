@@ -1,0 +1,165 @@
+//! What a run begins with: a tokenizer and a model, new ones or those of a model directory.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use nn::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Texts;
+use super::settings::Settings;
+use crate::run::Fingerprint;
+use crate::{Error, LanguageModel, ModelConfig, Result, Tokenizer, checkpoint};
+
+/// The dtype of the parameters in training and in the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FloatType {
+    /// Single precision.
+    F32,
+    /// Double precision.
+    F64,
+    /// The range of f32 with 8 bits of precision.
+    Bf16,
+    /// 11 bits of precision and a small range.
+    F16,
+}
+
+impl From<FloatType> for DType {
+    fn from(dtype: FloatType) -> DType {
+        match dtype {
+            FloatType::F32 => DType::F32,
+            FloatType::F64 => DType::F64,
+            FloatType::Bf16 => DType::BF16,
+            FloatType::F16 => DType::F16,
+        }
+    }
+}
+
+/// Where a tokenizer is from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(super) enum TokenizerSource {
+    /// The characters of the text.
+    Char,
+    /// The 256 bytes.
+    Byte,
+    /// A `tokenizer.json`, or a directory with one.
+    File(PathBuf),
+}
+
+impl FromStr for TokenizerSource {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<TokenizerSource, String> {
+        match text {
+            "" => Err("char, byte or a path is missing".to_owned()),
+            "char" => Ok(TokenizerSource::Char),
+            "byte" => Ok(TokenizerSource::Byte),
+            path => Ok(TokenizerSource::File(path.into())),
+        }
+    }
+}
+
+impl fmt::Display for TokenizerSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TokenizerSource::Char => f.write_str("char"),
+            TokenizerSource::Byte => f.write_str("byte"),
+            TokenizerSource::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl TryFrom<String> for TokenizerSource {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<TokenizerSource, String> {
+        text.parse()
+    }
+}
+
+impl From<TokenizerSource> for String {
+    fn from(source: TokenizerSource) -> String {
+        source.to_string()
+    }
+}
+
+/// Reads the tokenizer `path`: a `tokenizer.json`, or the one in a directory.
+pub(super) fn read_tokenizer(path: &Path) -> Result<Tokenizer> {
+    if path.is_dir() { Tokenizer::load(path.join(checkpoint::TOKENIZER)) } else { Tokenizer::load(path) }
+}
+
+/// The tokenizer of a new run.
+pub(super) fn tokenizer(settings: &mut Settings, texts: &Texts) -> Result<Tokenizer> {
+    let chars = || Tokenizer::chars(&texts.text).map_err(|e| Error::invalid(format!("{}: {e}", texts.name)));
+    match &settings.tokenizer {
+        None => match &settings.init_from {
+            Some(dir) => Tokenizer::load(Path::new(dir).join(checkpoint::TOKENIZER)),
+            None => chars(),
+        },
+        Some(TokenizerSource::Char) => chars(),
+        Some(TokenizerSource::Byte) => Ok(Tokenizer::bytes()),
+        Some(TokenizerSource::File(path)) => {
+            let tokenizer = read_tokenizer(path)?;
+            settings.tokenizer_file = Some(Fingerprint::of(tokenizer.to_json().as_bytes()));
+            Ok(tokenizer)
+        }
+    }
+}
+
+/// The model of `--init-from` with the dropout of the settings, which take from it what they leave open; `tokenizer` must
+/// fit it.
+pub(super) fn pretrained(dir: &Path, settings: &mut Settings, tokenizer: &Tokenizer) -> Result<Box<dyn LanguageModel>> {
+    let mut model = checkpoint::load_model_as(dir, DType::from(settings.dtype))?;
+    let (has, takes) = (tokenizer.vocab_size(), model.vocab());
+    if has > takes {
+        return Err(Error::in_file(
+            dir,
+            format!("the tokenizer has {has} tokens, the model knows only {takes}: give the model's own tokenizer"),
+        ));
+    }
+    let (context, most) = (settings.context.unwrap_or(model.context()), model.context());
+    if context > most {
+        return Err(Error::invalid(format!("--context {context} is more than the {most} of {}", dir.display())));
+    }
+    settings.context = Some(context);
+    if let Some(dropout) = settings.dropout {
+        let weights = model.state_dict();
+        let config = model.config().with_dropout(dropout);
+        config.check()?;
+        model = nn::init::skip_init(|| config.build())?;
+        model.to_dtype(settings.dtype.into());
+        model.load_state_dict(&weights).map_err(|e| Error::in_file(dir, e))?;
+    }
+    settings.dropout = Some(model.config().dropout());
+    Ok(model)
+}
+
+/// One line about a model.
+pub(super) fn describe(name: &str, config: &ModelConfig) -> String {
+    format!(
+        "{name}: {} layers, width {}, context {}: {} parameters",
+        config.layers(),
+        config.width(),
+        config.context(),
+        config.num_parameters().unwrap_or(u64::MAX)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_read_and_written() {
+        for text in ["char", "byte", "some/tokenizer.json", "./char"] {
+            let source: TokenizerSource = text.parse().unwrap();
+            assert_eq!(source.to_string(), text);
+            assert_eq!(matches!(source, TokenizerSource::File(_)), text.contains('/'));
+        }
+        assert!("".parse::<TokenizerSource>().is_err());
+    }
+}

@@ -1,0 +1,196 @@
+//! The options of `gpt train` that decide what is trained: tokenizers, dtypes, models to begin with.
+
+mod binary;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use binary::{gpt, refuses, report, succeeds};
+use models::{Tokenizer, checkpoint};
+use nn::prelude::*;
+
+/// A run with dropout of a model that is trained in a moment.
+const TINY: &str = "train --data text --context 8 --batch 2 --dropout 0.2 --warmup 2 --eval-every 4 --eval-batches 1 \
+                    --steps 10 --threads 1 --lr 1e-2";
+const SIZES: &str = "--layers 1 --heads 2 --width 16";
+
+fn run(dir: &Path, args: &str) -> String {
+    succeeds(dir, &args.split_whitespace().collect::<Vec<_>>())
+}
+
+#[track_caller]
+fn refused(dir: &Path, args: &str, says: &str) {
+    refuses(dir, &args.split_whitespace().collect::<Vec<_>>(), says);
+}
+
+/// A directory with a text.
+fn place() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("text"), "the cat sat on the mat; the hat was flat.\n".repeat(40)).unwrap();
+    dir
+}
+
+/// All files of a run that are decided by its options.
+fn decided(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let newest = fs::read_dir(run.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    let mut files = Vec::new();
+    for dir in [run, &run.join("best"), &newest] {
+        for entry in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap()) {
+            let name = entry.file_name().into_string().unwrap();
+            // The time that a run took is in the state.
+            if entry.path().is_file() && !["state.json", "checksums.json", "run.lock"].contains(&name.as_str()) {
+                files.push((format!("{}/{name}", dir.file_name().unwrap().display()), fs::read(entry.path()).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// Trains `args` to the end, and once more with a kill on the way and a resume without any of the options.
+#[track_caller]
+fn resumes_to_the_same_bytes(dir: &Path, args: &str, before_the_resume: impl Fn()) {
+    let (whole, killed) = (dir.join("same"), dir.join("parts").join("same"));
+    run(dir, &format!("{args} --out same"));
+    let args: Vec<&str> = args.split_whitespace().collect();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gpt"));
+    command.current_dir(dir).args(&args).args(["--save-every", "1", "--keep", "1", "--out", "parts/same"]);
+    let mut child = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while !killed.join("checkpoints/step-00000003").exists() && child.try_wait().unwrap().is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no step in a minute");
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    before_the_resume();
+    run(dir, "train --resume --out parts/same");
+    let (whole, killed) = (decided(&whole), decided(&killed));
+    assert_eq!(names(&whole), names(&killed));
+    for ((name, a), (_, b)) in whole.iter().zip(&killed) {
+        assert!(a == b, "{name} differs");
+    }
+}
+
+fn names(files: &[(String, Vec<u8>)]) -> Vec<&String> {
+    files.iter().map(|(name, _)| name).collect()
+}
+
+fn weights(dir: &Path) -> nn::StateDict {
+    checkpoint::load_model(dir).unwrap().state_dict()
+}
+
+#[test]
+fn bytes_are_tokens_and_a_resume_keeps_them() {
+    let dir = place();
+    let args = format!("{TINY} {SIZES} --tokenizer byte");
+    resumes_to_the_same_bytes(dir.path(), &args, || {});
+    let (model, tokenizer) = checkpoint::load(&dir.path().join("same")).unwrap();
+    assert_eq!((model.vocab(), tokenizer), (256, Tokenizer::bytes()));
+    let resume = |more: &str| format!("train --resume --out same {more}");
+    run(dir.path(), &resume("--tokenizer byte"));
+    refused(dir.path(), &resume("--tokenizer char"), "--tokenizer char instead of byte");
+    refused(dir.path(), &resume("--tokenizer same/tokenizer.json"), "instead of byte");
+}
+
+#[test]
+fn a_tokenizer_from_a_file_is_known_by_its_contents() {
+    let dir = place();
+    fs::write(dir.path().join("t.json"), Tokenizer::chars("a.;\ntheflsonmw c").unwrap().to_json()).unwrap();
+    fs::create_dir(dir.path().join("other")).unwrap();
+    fs::write(dir.path().join("other/tokenizer.json"), Tokenizer::bytes().to_json()).unwrap();
+    run(dir.path(), &format!("{TINY} {SIZES} --tokenizer t.json --out run"));
+    let read = |name: &str| fs::read(dir.path().join(name)).unwrap();
+    assert!(read("run/tokenizer.json") == read("t.json"));
+    fs::rename(dir.path().join("t.json"), dir.path().join("moved.json")).unwrap();
+    run(dir.path(), "train --resume --out run");
+    run(dir.path(), "train --resume --out run --tokenizer moved.json");
+    refused(dir.path(), "train --resume --out run --tokenizer other", "the file of --tokenizer");
+    refused(dir.path(), "train --resume --out run --tokenizer missing.json", "missing.json");
+    refused(dir.path(), &format!("{TINY} {SIZES} --tokenizer text --out new"), "text");
+    assert!(!dir.path().join("new").exists());
+}
+
+#[test]
+fn parameters_of_other_dtypes_are_trained_and_resumed() {
+    for (name, dtype) in [("f64", DType::F64), ("bf16", DType::BF16)] {
+        let dir = place();
+        resumes_to_the_same_bytes(dir.path(), &format!("{TINY} {SIZES} --dtype {name}"), || {});
+        let trained = weights(&dir.path().join("same"));
+        assert!(trained.values().all(|weight| weight.dtype() == dtype), "{name}");
+        refused(dir.path(), "train --resume --out same --dtype f32", &format!("--dtype f32 instead of {name}"));
+        // The same run in single precision is near.
+        run(dir.path(), &format!("{TINY} {SIZES} --out single"));
+        let single = weights(&dir.path().join("single"));
+        for (name, weight) in &trained {
+            let most = if dtype == DType::F64 { 1e-4 } else { 2e-2 };
+            assert!(weight.to_dtype(DType::F32).allclose(&single[name], most, most), "{dtype} {name}");
+        }
+    }
+}
+
+#[test]
+fn a_model_is_tuned_and_its_directory_is_needed_once() {
+    let dir = place();
+    run(dir.path(), &format!("{TINY} {SIZES} --out base"));
+    let base = weights(&dir.path().join("base"));
+    let args = format!("{} --init-from base", TINY.replace("--context 8", "--context 5"));
+    resumes_to_the_same_bytes(dir.path(), &args, || {
+        fs::rename(dir.path().join("base"), dir.path().join("gone")).unwrap();
+    });
+    let (model, _) = checkpoint::load(&dir.path().join("same")).unwrap();
+    assert_eq!((model.context(), model.config().dropout()), (8, 0.2));
+    let tuned = model.state_dict();
+    for (name, weight) in &base {
+        assert!(!weight.bit_eq(&tuned[name]) && weight.allclose(&tuned[name], 0.0, 0.2), "{name}");
+    }
+    // Rows that no window reaches stay as they were, but for the decay.
+    let place = |dict: &nn::StateDict| dict["positions.weight"].narrow(0, 5, 3);
+    assert!(place(&base).allclose(&place(&tuned), 0.01, 0.0));
+    let told = run(dir.path(), "train --resume --out same --init-from base --json");
+    let keys = ["steps", "train_loss", "val_loss", "tokens_per_s", "seconds", "peak_rss_mb", "parameters"];
+    assert_eq!(report(&told, &keys)["parameters"], model.num_parameters());
+    let resume = |more: &str| format!("train --resume --out same {more}");
+    refused(dir.path(), &resume("--layers 2"), "--layers 2 instead of that of the model");
+    refused(dir.path(), &resume("--init-from gone"), "--init-from gone instead of base");
+    refused(dir.path(), &resume("--context 8"), "--context 8 instead of 5");
+}
+
+#[test]
+fn what_does_not_fit_a_model_to_begin_with_is_refused() {
+    let dir = place();
+    run(dir.path(), &format!("{TINY} {SIZES} --out base"));
+    let begin = |more: &str| format!("train --data text --steps 2 --init-from base --out new {more}");
+    for option in ["--layers 1", "--heads 2", "--width 16", "--preset baby"] {
+        refused(dir.path(), &begin(option), option.split(' ').next().unwrap());
+    }
+    refused(dir.path(), &begin("--context 9"), "--context 9 is more than the 8 of base");
+    refused(dir.path(), &begin("--tokenizer byte"), "the tokenizer has 256 tokens");
+    refused(dir.path(), &begin("--dropout 1"), "dropout");
+    refused(dir.path(), "train --data text --init-from missing --out new", "missing");
+    fs::write(dir.path().join("text"), "Zebra!\n".repeat(99)).unwrap();
+    refused(dir.path(), &begin(""), "'Z'");
+    assert!(!dir.path().join("new").exists());
+}
+
+#[test]
+fn samples_change_nothing() {
+    let dir = place();
+    run(dir.path(), &format!("{TINY} {SIZES} --tokenizer byte --out silent"));
+    let args = format!("{TINY} {SIZES} --tokenizer byte --out writing --sample-every 3");
+    let output = gpt(dir.path(), &args.split_whitespace().collect::<Vec<_>>());
+    assert!(output.status.success());
+    let told = String::from_utf8(output.stderr).unwrap();
+    for step in [3, 6, 9] {
+        let (_, sample) = told.split_once(&format!("step {step}  a sample: ")).unwrap();
+        assert!(sample.chars().count() > 150, "{sample}");
+    }
+    assert_eq!(told.matches("a sample").count(), 3);
+    let without = |run: &str| decided(&dir.path().join(run)).into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>();
+    let sorted = |mut all: Vec<Vec<u8>>| {
+        all.sort();
+        all
+    };
+    assert!(sorted(without("silent")) == sorted(without("writing")));
+}
