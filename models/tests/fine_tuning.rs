@@ -95,6 +95,25 @@ fn bytes_are_tokens_and_a_resume_keeps_them() {
 }
 
 #[test]
+fn pieces_of_words_are_learnt_from_the_text_for_training_once() {
+    let dir = place();
+    let text = fs::read_to_string(dir.path().join("text")).unwrap();
+    // The last tenth validates: nothing is learnt from it.
+    let text = text[..text.len() - text.len().div_ceil(10) + 1].to_owned() + &"xyxyxyxy".repeat(19);
+    fs::write(dir.path().join("text"), &text).unwrap();
+    let args = format!("{TINY} {SIZES} --tokenizer bpe:280");
+    resumes_to_the_same_bytes(dir.path(), &args, || {});
+    let (model, tokenizer) = checkpoint::load(&dir.path().join("same")).unwrap();
+    assert_eq!(model.vocab(), tokenizer.vocab_size());
+    assert!((270..=280).contains(&tokenizer.vocab_size()));
+    assert_eq!(tokenizer.encode("the cat sat").unwrap().len(), 3);
+    assert_eq!(tokenizer.encode("xyxy").unwrap().len(), 4);
+    refused(dir.path(), "train --resume --out same --tokenizer bpe:290", "--tokenizer bpe:290 instead of bpe:280");
+    refused(dir.path(), &format!("{TINY} {SIZES} --tokenizer bpe:256 --out new"), "--tokenizer bpe:256");
+    refused(dir.path(), &format!("{TINY} {SIZES} --tokenizer bpe:x --out new"), "bpe:");
+}
+
+#[test]
 fn a_tokenizer_from_a_file_is_known_by_its_contents() {
     let dir = place();
     fs::write(dir.path().join("t.json"), Tokenizer::chars("a.;\ntheflsonmw c").unwrap().to_json()).unwrap();

@@ -31,8 +31,9 @@ pub(in crate::cli) struct TrainArgs {
     /// Go on with the run in --out, whose options hold where none are given; begin it where there is none
     #[arg(long)]
     pub(super) resume: bool,
-    /// What the tokens are: char (those of the text), byte, or a tokenizer.json or a directory with one [default: that of --init-from, or else char]
-    #[arg(long, value_name = "char|byte|PATH")]
+    /// What the tokens are: char (those of the text), byte, bpe:N (N tokens, learnt from the text for training), or a
+    /// tokenizer.json or a directory with one [default: that of --init-from, or else char]
+    #[arg(long, value_name = "char|byte|bpe:N|PATH")]
     pub(super) tokenizer: Option<TokenizerSource>,
     /// Begin with the model in this directory instead of a new one: fine-tuning. Its sizes stay, but --context may be less
     #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "layers", "heads", "width"])]

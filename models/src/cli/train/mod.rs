@@ -93,6 +93,16 @@ impl Texts {
         Ok(Texts { name, text, validation })
     }
 
+    /// What a tokenizer may learn from: all but the end of a text that validates itself.
+    fn for_training(&self) -> &str {
+        let cut = match &self.validation {
+            None => self.text.len() - self.text.len().div_ceil(10),
+            Some(_) => self.text.len(),
+        };
+        let cut = (0..=cut).rev().find(|&at| self.text.is_char_boundary(at)).unwrap_or(0);
+        &self.text[..cut]
+    }
+
     /// In tokens, for a model that sees `context` of them.
     fn dataset(&self, tokenizer: &Tokenizer, context: usize) -> Result<TextDataset> {
         let named = |e: Error| Error::invalid(format!("{}: {e}", self.name));

@@ -46,6 +46,8 @@ pub(super) enum TokenizerSource {
     Char,
     /// The 256 bytes.
     Byte,
+    /// Byte-level BPE with so many tokens, learnt from the text.
+    Bpe(usize),
     /// A `tokenizer.json`, or a directory with one.
     File(PathBuf),
 }
@@ -55,10 +57,14 @@ impl FromStr for TokenizerSource {
 
     fn from_str(text: &str) -> std::result::Result<TokenizerSource, String> {
         match text {
-            "" => Err("char, byte or a path is missing".to_owned()),
+            "" => Err("char, byte, bpe:N or a path is missing".to_owned()),
             "char" => Ok(TokenizerSource::Char),
             "byte" => Ok(TokenizerSource::Byte),
-            path => Ok(TokenizerSource::File(path.into())),
+            _ => match text.strip_prefix("bpe:").map(str::parse) {
+                None => Ok(TokenizerSource::File(text.into())),
+                Some(Ok(size)) => Ok(TokenizerSource::Bpe(size)),
+                Some(Err(_)) => Err("the number of tokens after bpe: is not a whole number".to_owned()),
+            },
         }
     }
 }
@@ -68,6 +74,7 @@ impl fmt::Display for TokenizerSource {
         match self {
             TokenizerSource::Char => f.write_str("char"),
             TokenizerSource::Byte => f.write_str("byte"),
+            TokenizerSource::Bpe(size) => write!(f, "bpe:{size}"),
             TokenizerSource::File(path) => write!(f, "{}", path.display()),
         }
     }
@@ -102,6 +109,8 @@ pub(super) fn tokenizer(settings: &mut Settings, texts: &Texts) -> Result<Tokeni
         },
         Some(TokenizerSource::Char) => chars(),
         Some(TokenizerSource::Byte) => Ok(Tokenizer::bytes()),
+        Some(TokenizerSource::Bpe(size)) => Tokenizer::train_bpe(texts.for_training(), *size, |_, _| {})
+            .map_err(|e| Error::invalid(format!("--tokenizer bpe:{size}: {e}"))),
         Some(TokenizerSource::File(path)) => {
             let tokenizer = read_tokenizer(path)?;
             settings.tokenizer_file = Some(Fingerprint::of(tokenizer.to_json().as_bytes()));
@@ -155,11 +164,13 @@ mod tests {
 
     #[test]
     fn a_source_is_read_and_written() {
-        for text in ["char", "byte", "some/tokenizer.json", "./char"] {
+        for text in ["char", "byte", "bpe:300", "some/tokenizer.json", "./char"] {
             let source: TokenizerSource = text.parse().unwrap();
             assert_eq!(source.to_string(), text);
             assert_eq!(matches!(source, TokenizerSource::File(_)), text.contains('/'));
         }
-        assert!("".parse::<TokenizerSource>().is_err());
+        for bad in ["", "bpe:", "bpe:x", "bpe:-1", "bpe:1.5"] {
+            assert!(bad.parse::<TokenizerSource>().is_err(), "{bad}");
+        }
     }
 }
