@@ -7,7 +7,7 @@
 //! | [`language_model`] | what language models have in common, and their cache |
 //! | [`data`] | data sets, the loader, files |
 //! | [`tokenizer`], [`corpus`] | text to tokens |
-//! | [`train`], [`curve`], [`progress`] | the trainer, its loss curve, what it shows |
+//! | [`train`], [`curve`], [`progress`], [`tensorboard`] | the trainer, its loss curve, what it shows |
 //! | [`run`] | the directory of a run, from which it goes on after whatever stopped it |
 //! | [`generate`], [`evaluate`] | text from a model, and how well it predicts one |
 //! | [`checkpoint`] | model directories in the Hugging Face layout |
@@ -37,6 +37,7 @@ pub mod progress;
 pub mod published;
 pub mod run;
 mod storage;
+pub mod tensorboard;
 pub mod tokenizer;
 pub mod train;
 pub mod weights;

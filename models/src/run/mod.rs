@@ -5,6 +5,7 @@
 //!     config.json  tokenizer.json  model.safetensors   the last step that was saved: a whole model, as Python reads it
 //!     best/                                            the model with the least validation loss so far
 //!     loss.csv  loss.svg                               one row per step, and their picture
+//!     events.out.tfevents.*                            on request: what TensorBoard draws, a file per process
 //!     checkpoints/step-00000500/                       what an exact resume needs, for the newest few steps
 //!         config.json  tokenizer.json  model.safetensors
 //!         optimizer.safetensors                        the optimizer's state
@@ -40,6 +41,7 @@ use nn::prelude::*;
 use serde_json::{Map, Value};
 
 use crate::curve::Point;
+use crate::tensorboard::{EVENTS, EventWriter};
 use crate::train::{Evaluated, Step, Trainer};
 use crate::{Error, Result, Tokenizer, checkpoint};
 
@@ -59,8 +61,6 @@ const NEXT: &str = "next";
 const DONE: &str = "done";
 /// The file that is locked.
 const LOCK: &str = "run.lock";
-/// What the names of TensorBoard's files begin with.
-const EVENTS: &str = "events.out.tfevents";
 /// The table of the losses.
 pub const TABLE: &str = "loss.csv";
 /// Their picture.
@@ -268,6 +268,8 @@ pub struct Keeping<'a> {
     pub keep: usize,
     /// Over the picture of the losses.
     pub title: String,
+    /// Whether event files for TensorBoard are written.
+    pub tensorboard: bool,
 }
 
 /// What a recorded run tells while it goes.
@@ -310,17 +312,28 @@ pub fn record(
     if table.last() < trainer.step_number() {
         watch(trainer, Event::TableLost { last: table.last() });
     }
+    let next = trainer.step_number() + 1;
+    let mut events = keeping.tensorboard.then(|| EventWriter::create(&directory.at, next)).transpose()?;
     while !trainer.is_finished() {
         let step = trainer.step()?;
         watch(trainer, Event::Step(&step));
         let evaluated = trainer.evaluate_if_due()?;
+        if let Some(events) = &mut events {
+            put_events(events, &step, evaluated.as_ref())?;
+        }
         let Step { step, loss, lr, .. } = step;
         table.add(&Point { step, loss, lr, val_loss: evaluated.map(|evaluated| evaluated.val_loss) })?;
         if let Some(evaluated) = &evaluated {
             watch(trainer, Event::Evaluated(evaluated));
         }
         let (last, stopped) = (trainer.is_finished(), stop());
-        if last || stopped || step.is_multiple_of(keeping.save_every.max(1)) {
+        let saves = last || stopped || step.is_multiple_of(keeping.save_every.max(1));
+        if let Some(events) = &mut events
+            && (saves || evaluated.is_some())
+        {
+            events.flush()?;
+        }
+        if saves {
             table.sync()?;
             draw(&directory.at, &keeping.title)?;
             carry_out(directory.saving(trainer, keeping))?;
@@ -332,9 +345,21 @@ pub fn record(
             return Ok(Ended::Stopped);
         }
     }
-    drop(table);
+    drop((table, events));
     directory.finish()?;
     Ok(Ended::Finished)
+}
+
+/// What TensorBoard draws of a step.
+fn put_events(events: &mut EventWriter, step: &Step, evaluated: Option<&Evaluated>) -> Result<()> {
+    let mut scalars = vec![
+        ("loss/train", step.loss),
+        ("learning_rate", step.lr),
+        ("gradient_norm", step.gradient_norm),
+        ("tokens_per_s", step.tokens_per_s),
+    ];
+    scalars.extend(evaluated.map(|evaluated| ("loss/validation", evaluated.val_loss)));
+    events.scalars(step.step, &scalars)
 }
 
 /// Draws the table of `dir`.

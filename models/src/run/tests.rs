@@ -46,6 +46,7 @@ fn keeping(tokenizer: &Tokenizer) -> Keeping<'_> {
         save_every: 2,
         keep: 2,
         title: "a run".into(),
+        tensorboard: false,
     }
 }
 

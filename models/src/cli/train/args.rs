@@ -104,6 +104,9 @@ pub(in crate::cli) struct TrainArgs {
     /// Print a sample of the model's writing after every so many steps; it changes nothing in the run
     #[arg(long, value_name = "N", value_parser = size)]
     pub(super) sample_every: Option<usize>,
+    /// Write event files for TensorBoard into --out: losses, learning rate, norm of the gradient, speed
+    #[arg(long)]
+    pub(super) tensorboard: bool,
     /// Threads to compute with [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(super) threads: Option<usize>,

@@ -37,6 +37,7 @@ struct Plan {
     save_every: Option<usize>,
     keep: usize,
     sample_every: Option<usize>,
+    tensorboard: bool,
     threads: Option<usize>,
     json: bool,
 }
@@ -48,6 +49,7 @@ pub(super) fn run(args: &TrainArgs, program: &str) -> Result<ExitCode> {
         save_every: args.save_every,
         keep: args.keep,
         sample_every: args.sample_every,
+        tensorboard: args.tensorboard,
         threads: args.threads,
         json: args.json,
     };
@@ -68,7 +70,9 @@ pub(super) fn two_minutes(program: &str) -> Result<ExitCode> {
     let seconds = Some(TWO_MINUTES.mul_f64(0.95).as_secs_f64());
     let settings = Settings { steps: None, seconds, ..Settings::default() };
     let out = default_out(Preset::NanoCpu);
-    begin(settings, &Plan { out, save_every: None, keep: 2, sample_every: None, threads: None, json: false }, program)
+    let plan =
+        Plan { out, save_every: None, keep: 2, sample_every: None, tensorboard: false, threads: None, json: false };
+    begin(settings, &plan, program)
 }
 
 fn default_out(preset: Preset) -> PathBuf {
@@ -276,6 +280,7 @@ impl Job<'_> {
             save_every: self.plan.save_every.unwrap_or(self.settings.eval_every),
             keep: self.plan.keep,
             title: format!("{} on {text}", self.settings.name()),
+            tensorboard: self.plan.tensorboard,
         };
         let mut progress = Progress::new();
         let ended = run::record(
