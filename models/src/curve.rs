@@ -97,12 +97,14 @@ impl Curve {
         const MOST: usize = 400;
         let group = self.points.len().div_ceil(MOST).max(1);
         let train: Vec<(f64, f64)> = self.points.chunks(group).map(|steps| (middle(steps), mean(steps))).collect();
+        let single = if train.len() == 1 { 3 } else { 0 };
         let validation: Vec<(f64, f64)> =
             self.points.iter().filter_map(|p| Some((p.step as f64, p.val_loss?))).collect();
         let losses = || train.iter().chain(&validation).map(|&(_, loss)| loss).filter(|loss| loss.is_finite());
         let (low, high) = losses().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
-        let margin = ((high - low) * 0.05).max(1e-3);
+        // Enough for labels of two decimals to differ.
+        let margin = ((high - low) * 0.05).max(0.05);
         let last = self.points.last().map_or(1, |p| p.step).max(1) as f64;
 
         let root = SVGBackend::with_string(svg, (800, 480)).into_drawing_area();
@@ -117,12 +119,14 @@ impl Curve {
             .configure_mesh()
             .x_desc("step")
             .y_desc("loss (nats per token)")
+            .x_labels((last as usize + 1).min(11)) // whole steps
             .x_label_formatter(&|x| format!("{x:.0}"))
             .y_label_formatter(&|y| format!("{y:.2}"))
             .light_line_style(TRANSPARENT)
             .draw()?;
         chart
-            .draw_series(LineSeries::new(train, BLUE.stroke_width(2)))?
+            // A single step would make no line.
+            .draw_series(LineSeries::new(train, BLUE.stroke_width(2)).point_size(single))?
             .label("training")
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], BLUE.stroke_width(2)));
         chart
@@ -197,6 +201,24 @@ mod tests {
         let odd = Point { step: 1, loss: f64::NAN, lr: 0.0, val_loss: Some(f64::INFINITY) };
         let svg = Curve { points: vec![odd] }.to_svg("a<b> & \"c\"").unwrap();
         assert!(svg.contains("a&lt;b&gt; &amp;"), "{svg}");
+    }
+
+    #[test]
+    fn no_two_labels_of_an_axis_are_equal() {
+        for n in [1, 2, 3, 5, 8, 11, 14, 30, 1000, 123_456] {
+            let mut curve = falling(n);
+            // Hardly any change.
+            curve.points.iter_mut().for_each(|point| point.loss = 4.0 + point.loss / 1e3);
+            curve.points.iter_mut().for_each(|point| point.val_loss = None);
+            let svg = curve.to_svg("a run").unwrap();
+            let numbers = svg.lines().map(str::trim).filter(|line| line.parse::<f64>().is_ok());
+            let (losses, steps): (Vec<&str>, Vec<&str>) = numbers.partition(|label| label.contains('.'));
+            for labels in [losses, steps] {
+                let different: std::collections::BTreeSet<&str> = labels.iter().copied().collect();
+                assert!(labels.len() >= 2 && different.len() == labels.len(), "{n}: {labels:?}");
+            }
+            assert_eq!(svg.contains("<circle"), n == 1);
+        }
     }
 
     #[test]
