@@ -177,6 +177,36 @@ fn a_model_is_tuned_and_its_directory_is_needed_once() {
 }
 
 #[test]
+fn adapters_are_trained_and_the_files_hold_the_merged_model() {
+    let dir = place();
+    run(dir.path(), &format!("{TINY} {SIZES} --out base"));
+    let base = weights(&dir.path().join("base"));
+    resumes_to_the_same_bytes(dir.path(), &format!("{TINY} --init-from base --lora 2"), || {
+        fs::remove_dir_all(dir.path().join("base")).unwrap();
+    });
+    let run_dir = dir.path().join("same");
+    let tuned = weights(&run_dir);
+    assert_eq!(tuned.len(), base.len());
+    for (name, weight) in &base {
+        let adapted = ["out_proj.weight", "up.weight", "down.weight"].iter().any(|end| name.ends_with(end));
+        assert_eq!(weight.bit_eq(&tuned[name]), !adapted, "{name}");
+    }
+    // Beside the merged model a checkpoint has its parts.
+    let parts = run_dir.join("checkpoints/step-00000010");
+    let adapters = nn::load_file(parts.join("adapters.safetensors")).unwrap();
+    let of = |layer: &str| &adapters[&format!("blocks.0.up.{layer}.weight")];
+    let product = of("lora_B").matmul(of("lora_A")) * 2.0;
+    assert!((base["blocks.0.up.weight"].clone() + product).allclose(&tuned["blocks.0.up.weight"], 1e-6, 1e-7));
+    let below = nn::load_file(parts.join("base.safetensors")).unwrap();
+    assert!(base.iter().all(|(name, weight)| weight.bit_eq(&below[name])) && below.len() == base.len());
+    assert!(!run_dir.join("base.safetensors").exists() && !run_dir.join("best/adapters.safetensors").exists());
+    run(dir.path(), "generate --model same --max-new 5");
+    refused(dir.path(), "train --resume --out same --lora 3", "--lora 3 instead of 2");
+    refused(dir.path(), &format!("{TINY} {SIZES} --lora 2 --out new"), "--init-from DIR");
+    refused(dir.path(), "train --data text --init-from same --lora 17 --out new", "--lora 17 is more than the width");
+}
+
+#[test]
 fn what_does_not_fit_a_model_to_begin_with_is_refused() {
     let dir = place();
     run(dir.path(), &format!("{TINY} {SIZES} --out base"));

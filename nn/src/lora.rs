@@ -188,6 +188,51 @@ pub fn load_lora_state_dict(model: &dyn Module, dict: &StateDict) -> Result<(), 
 /// Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, section 4.1, "No Additional Inference Latency".
 #[track_caller]
 pub fn merge_lora(model: &dyn Module) -> Vec<String> {
+    refuse_tied(model, "merge_lora");
+    let adapted: Vec<_> = adapters(model);
+    for (linear, adapter) in &adapted {
+        linear.weight.zero_grad();
+        linear.weight.set_value(adapter.merged(linear));
+    }
+    remove_lora(model)
+}
+
+/// The state dict that the model would have after [`merge_lora`], without changing the model: what a file for others holds
+/// while the training of the adapters goes on.
+///
+/// ```
+/// use nn::lora::{LoraOptions, add_lora, merge_lora, merged_state_dict};
+/// use nn::prelude::*;
+///
+/// let model = Linear::new(3, 2);
+/// add_lora(&model, &LoraOptions::default());
+/// let merged = merged_state_dict(&model);
+/// merge_lora(&model);
+/// assert!(model.state_dict().iter().all(|(name, weight)| weight.bit_eq(&merged[name])));
+/// ```
+///
+/// # Panics
+/// As [`merge_lora`].
+#[track_caller]
+pub fn merged_state_dict(model: &dyn Module) -> StateDict {
+    refuse_tied(model, "merged_state_dict");
+    let (adapters, mut dict) = (names(model), model.state_dict());
+    dict.retain(|name, _| !adapters.contains(name));
+    let merged: HashMap<_, Tensor> =
+        self::adapters(model).into_iter().map(|(linear, a)| (linear.weight.id(), a.merged(linear))).collect();
+    crate::module::walk(model, &mut |name, member| {
+        if let Member::Parameter(parameter) = member
+            && let Some(weight) = merged.get(&parameter.id())
+        {
+            dict.insert(name.to_owned(), weight.clone());
+        }
+    });
+    dict
+}
+
+/// Panics when an adapted weight is tied to another place.
+#[track_caller]
+fn refuse_tied(model: &dyn Module, what: &str) {
     // The places of each parameter: tied ones have several, a module that is held twice has one.
     let mut places: HashMap<_, HashMap<*const Parameter, String>> = HashMap::new();
     for (path, module) in model.named_modules() {
@@ -198,7 +243,6 @@ pub fn merge_lora(model: &dyn Module) -> Vec<String> {
             }
         });
     }
-    let adapted: Vec<_> = adapters(model);
     let mut tied = String::new();
     for (path, linear) in linears(model).iter().filter(|(_, linear)| linear.lora.adapter().is_some()) {
         let own: *const Parameter = &linear.weight;
@@ -218,13 +262,7 @@ pub fn merge_lora(model: &dyn Module) -> Vec<String> {
             );
         }
     }
-    assert!(tied.is_empty(), "merge_lora: a tied weight would change in all its places{tied}");
-    for (linear, adapter) in &adapted {
-        let product = adapter.b.weight.value().matmul(&adapter.a.weight.value()).mul_scalar(adapter.scale());
-        linear.weight.zero_grad();
-        linear.weight.set_value(linear.weight.value() + product);
-    }
-    remove_lora(model)
+    assert!(tied.is_empty(), "{what}: a tied weight would change in all its places{tied}");
 }
 
 /// Takes all adapters away without a trace: the model is, bit for bit, what it was before [`add_lora`], but frozen. Returns
@@ -297,6 +335,11 @@ struct Adapter {
 impl Adapter {
     fn scale(&self) -> f64 {
         self.alpha.get() / self.a.out_features() as f64
+    }
+
+    /// `W + (α / r) B A`.
+    fn merged(&self, linear: &Linear) -> Tensor {
+        linear.weight.value() + self.b.weight.value().matmul(&self.a.weight.value()).mul_scalar(self.scale())
     }
 
     fn ids(&self) -> [usize; 2] {

@@ -80,9 +80,9 @@ impl Source for weights::Reader {
 }
 
 /// The weights of `model` under Hugging Face's names and in its orientation; a head that is the token embedding does not stand
-/// there a second time.
+/// there a second time, and low-rank adapters are merged into their weights.
 pub fn to_hugging_face(model: &dyn LanguageModel) -> Vec<(String, Tensor)> {
-    let (config, weights) = (model.config(), model.state_dict());
+    let (config, weights) = (model.config(), nn::lora::merged_state_dict(model));
     let prefix = layout(&config).prefix;
     let named = |entry: Entry| {
         let tensor = &weights[&entry.ours];

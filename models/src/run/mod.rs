@@ -9,6 +9,7 @@
 //!     checkpoints/step-00000500/                       what an exact resume needs, for the newest few steps
 //!         config.json  tokenizer.json  model.safetensors
 //!         optimizer.safetensors                        the optimizer's state
+//!         base.safetensors  adapters.safetensors       of a run with low-rank adapters: model.safetensors is the two merged
 //!         state.json                                   step, generators, best loss, settings of the run
 //!         checksums.json                               size and CRC-64 of the other files
 //!     next/                                            a new run in a directory that had a model, until it has ended
@@ -43,7 +44,7 @@ use serde_json::{Map, Value};
 use crate::curve::Point;
 use crate::tensorboard::{EVENTS, EventWriter};
 use crate::train::{Evaluated, Step, Trainer};
-use crate::{Error, Result, Tokenizer, checkpoint};
+use crate::{Error, LanguageModel, Result, Tokenizer, checkpoint};
 
 use files::{Act, carry_out, clean, discard, names, sync};
 use table::Table;
@@ -209,6 +210,7 @@ impl RunDirectory {
                 none if none.is_empty() => Ok(()),
                 masters => save_tensors(&new.join(snapshot::MASTERS), masters),
             })),
+            in_new(Box::new(move |new| save_adapters(new, trainer.model()))),
             in_new(Box::new(move |new| snapshot::write_state(new, &keeping.settings, &state.position))),
             in_new(Box::new(snapshot::write_checksums)),
             {
@@ -371,6 +373,18 @@ fn draw(dir: &Path, title: &str) -> Result<()> {
 
 fn save_tensors(path: &Path, dict: &StateDict) -> Result<()> {
     nn::save_file(dict, path).map_err(|e| Error::write(path, e))
+}
+
+/// Writes low-rank adapters and what is below them, exactly: the model in the directory is the two together, rounded.
+fn save_adapters(dir: &Path, model: &dyn LanguageModel) -> Result<()> {
+    let adapters = nn::lora::lora_state_dict(model);
+    if adapters.is_empty() {
+        return Ok(());
+    }
+    let mut base = model.state_dict();
+    base.retain(|name, _| !adapters.contains_key(name));
+    save_tensors(&dir.join(snapshot::BASE), &base)?;
+    save_tensors(&dir.join(snapshot::ADAPTERS), &adapters)
 }
 
 /// The name of the checkpoint after `step` steps.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::files::{Act, discard, move_over, names, remove, replace, same, sync};
-use super::snapshot::{CHECKSUMS, MASTERS, OPTIMIZER, STATE};
+use super::snapshot::{ADAPTERS, BASE, CHECKSUMS, MASTERS, OPTIMIZER, STATE};
 use super::{BEST, CHECKPOINTS, EVENTS, PICTURE, TABLE};
 use crate::Error;
 use crate::checkpoint::WEIGHTS;
@@ -38,7 +38,7 @@ pub(super) fn all(checkpoint: &Path, at: &Path, position: &Position) -> Vec<Act<
 /// The weights come last, and when anything else changes, the old ones go first: until the new ones are there, a reader
 /// finds no weights. Weights are links, the small files copies, which somebody may edit.
 pub(super) fn model(from: &Path, to: &Path) -> Vec<Act<'static>> {
-    const OF_THE_RUN: [&str; 4] = [STATE, OPTIMIZER, MASTERS, CHECKSUMS];
+    const OF_THE_RUN: [&str; 6] = [STATE, OPTIMIZER, MASTERS, BASE, ADAPTERS, CHECKSUMS];
     let (weights, small): (Vec<String>, Vec<String>) =
         names(from).into_iter().filter(|name| !OF_THE_RUN.contains(&name.as_str())).partition(|name| is_weights(name));
     let differs = |name: &String| !same(&from.join(name), &to.join(name));

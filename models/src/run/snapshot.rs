@@ -18,6 +18,10 @@ pub(super) const STATE: &str = "state.json";
 pub(super) const OPTIMIZER: &str = "optimizer.safetensors";
 /// The exact values of parameters that are stored in half precision.
 pub(super) const MASTERS: &str = "masters.safetensors";
+/// The weights below low-rank adapters, under the names of the model here.
+pub(super) const BASE: &str = "base.safetensors";
+/// The low-rank adapters.
+pub(super) const ADAPTERS: &str = "adapters.safetensors";
 /// Size and checksum of every other file, written last: what makes the checkpoint whole.
 pub(super) const CHECKSUMS: &str = "checksums.json";
 
@@ -86,12 +90,28 @@ impl Snapshot {
         self.position.total.is_some_and(|total| self.position.step >= total)
     }
 
-    /// The model with its weights.
+    /// The model with its weights; of a run that trains low-rank adapters, with the weights below them.
     ///
     /// # Errors
     /// As [`checkpoint::load_model`].
     pub fn load_model(&self) -> Result<Box<dyn LanguageModel>> {
-        checkpoint::load_model(&self.dir)
+        let model = checkpoint::load_model(&self.dir)?;
+        let path = self.dir.join(BASE);
+        if path.exists() {
+            let base = nn::load_file(&path).map_err(Error::invalid)?;
+            model.load_state_dict(&base).map_err(|e| Error::in_file(&path, e))?;
+        }
+        Ok(model)
+    }
+
+    /// Gives the low-rank adapters of `model`, which has them already, the values of this checkpoint.
+    ///
+    /// # Errors
+    /// When they are missing or others.
+    pub fn load_adapters(&self, model: &dyn LanguageModel) -> Result<()> {
+        let path = self.dir.join(ADAPTERS);
+        let adapters = nn::load_file(&path).map_err(Error::invalid)?;
+        nn::lora::load_lora_state_dict(model, &adapters).map_err(|e| Error::in_file(&path, e))
     }
 
     /// The tokenizer.

@@ -38,6 +38,10 @@ pub(in crate::cli) struct TrainArgs {
     /// Begin with the model in this directory instead of a new one: fine-tuning. Its sizes stay, but --context may be less
     #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "layers", "heads", "width"])]
     pub(super) init_from: Option<PathBuf>,
+    /// Train low-rank adapters of this rank (LoRA, alpha twice the rank) on all linear layers of the model of --init-from, whose
+    /// weights stay; the projections into GPT-2's attention heads have none. The files hold the merged model
+    #[arg(long, value_name = "RANK", value_parser = size)]
+    pub(super) lora: Option<usize>,
     /// The dtype of the parameters, in training and in the files [default: f32]. f64 takes twice the memory; bf16 and f16 halve
     /// the model's files but not the memory: arithmetic and the sums of small steps are f32, the weights that the model
     /// computes with lose all but 8 or 11 of 24 bits, and f16 has none beyond 65504

@@ -162,6 +162,7 @@ fn begin(mut settings: Settings, plan: &Plan, program: &str) -> Result<ExitCode>
         None => settings.model(tokenizer.vocab_size()).into(),
     };
     config.check()?;
+    start::check_lora(&settings, &config)?;
     let context = settings.context.unwrap_or(config.context());
     let data = texts.dataset(&tokenizer, context)?;
     check_memory(&config, settings.batch, context)?;
@@ -182,6 +183,7 @@ fn begin(mut settings: Settings, plan: &Plan, program: &str) -> Result<ExitCode>
             model
         }
     };
+    start::adapt(&*model, &settings);
     let characters = texts.text.chars().count();
     say(&format!(
         "{}\ntext: {}, {characters} characters, a vocabulary of {} tokens",
@@ -212,6 +214,10 @@ fn go_on(
     let texts = Texts::read(settings)?;
     let tokenizer = snapshot.load_tokenizer()?;
     let model = snapshot.load_model()?;
+    start::adapt(&*model, settings);
+    if settings.lora.is_some() {
+        snapshot.load_adapters(&*model)?;
+    }
     let data = texts.dataset(&tokenizer, settings.context.unwrap_or(model.context())).map_err(at)?;
     use_threads(plan);
     let mut trainer = Trainer::new(&*model, &data, &options).map_err(at)?;
@@ -341,7 +347,7 @@ impl Job<'_> {
             program = self.program,
         ));
         if self.plan.json {
-            let parameters = model.num_parameters() as u64;
+            let parameters = model.config().num_parameters().unwrap_or(u64::MAX);
             say(&report(steps, [train_loss, val_loss], Some(trainer.tokens_per_s()), seconds, parameters));
         }
         Ok(ExitCode::SUCCESS)

@@ -32,6 +32,8 @@ pub(super) struct Settings {
     pub dtype: FloatType,
     /// The directory of the model that the run began with.
     pub init_from: Option<String>,
+    /// The rank of the adapters that are trained in place of that model's weights.
+    pub lora: Option<usize>,
     /// The preset and its sizes; none with `init_from`.
     pub preset: Option<String>,
     pub layers: Option<usize>,
@@ -114,6 +116,7 @@ impl Settings {
         or(&mut self.context, args.context);
         or(&mut self.dropout, args.dropout);
         take(&mut self.dtype, &args.dtype);
+        or(&mut self.lora, args.lora);
         take(&mut self.batch, &args.batch);
         take(&mut self.accumulate, &args.accumulate);
         if args.steps.is_some() {
@@ -248,6 +251,7 @@ impl Default for Settings {
             tokenizer_file: None,
             dtype: FloatType::F32,
             init_from: None,
+            lora: None,
             preset: Some(preset.name().to_owned()),
             layers: Some(sizes.layers),
             heads: Some(sizes.heads),

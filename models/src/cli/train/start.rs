@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use nn::lora::{LoraOptions, add_lora};
 use nn::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +146,26 @@ pub(super) fn pretrained(dir: &Path, settings: &mut Settings, tokenizer: &Tokeni
     }
     settings.dropout = Some(model.config().dropout());
     Ok(model)
+}
+
+/// Gives `model` the adapters of `--lora`.
+pub(super) fn adapt(model: &dyn LanguageModel, settings: &Settings) {
+    if let Some(rank) = settings.lora {
+        add_lora(model, &LoraOptions { rank, alpha: 2.0 * rank as f64, ..Default::default() });
+    }
+}
+
+/// Refuses adapters that make no sense.
+pub(super) fn check_lora(settings: &Settings, config: &ModelConfig) -> Result<()> {
+    match settings.lora {
+        Some(_) if settings.init_from.is_none() => Err(Error::invalid(
+            "--lora leaves the weights as they are: it needs a model to begin with, --init-from DIR",
+        )),
+        Some(rank) if rank > config.width() => {
+            Err(Error::invalid(format!("--lora {rank} is more than the width of the model, {}", config.width())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// One line about a model.
