@@ -243,3 +243,21 @@ fn samples_change_nothing() {
     };
     assert!(sorted(without("silent")) == sorted(without("writing")));
 }
+
+#[test]
+fn a_llama_of_hugging_faces_is_tuned() {
+    let dir = place();
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/hf/llama");
+    for more in ["", "--lora 2"] {
+        let args = format!("{TINY} --tokenizer char --init-from {model} {more}");
+        resumes_to_the_same_bytes(dir.path(), &args, || {});
+        let (tuned, tokenizer) = checkpoint::load(&dir.path().join("same")).unwrap();
+        assert!(tokenizer.vocab_size() < tuned.vocab());
+        let (old, new) = (weights(Path::new(model)), tuned.state_dict());
+        let kept = old.iter().filter(|(name, weight)| weight.bit_eq(&new[*name])).count();
+        assert!(if more.is_empty() { kept == 0 } else { kept > 0 && kept < old.len() }, "{kept}");
+        for run in ["same", "parts"] {
+            fs::remove_dir_all(dir.path().join(run)).unwrap();
+        }
+    }
+}
