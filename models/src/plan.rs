@@ -108,11 +108,14 @@ pub fn plan(config: &ModelConfig, tokens: f64, batch: usize) -> Result<Plan> {
     })
 }
 
-/// The parameters of the tables of tokens and positions.
+/// The parameters of the tables of tokens and positions and of a head of its own.
 fn embeddings(config: &ModelConfig) -> u64 {
     match config {
         ModelConfig::Gpt(GptConfig { vocab, context, width, .. }) => (vocab + context) as u64 * *width as u64,
-        ModelConfig::Llama(LlamaConfig { vocab, width, .. }) => *vocab as u64 * *width as u64,
+        ModelConfig::Llama(LlamaConfig { vocab, width, tied, .. }) => {
+            let tables = if *tied { 1 } else { 2 };
+            tables * *vocab as u64 * *width as u64
+        }
     }
 }
 

@@ -51,6 +51,28 @@ fn a_model_beyond_all_memory_is_planned() {
 }
 
 #[test]
+fn published_models_and_directories_of_llamas_are_planned() {
+    let dir = tempfile::tempdir().unwrap();
+    // TinyLlama's sizes: 4 of 32 heads have keys of their own.
+    let config = r#"{"model_type": "llama", "vocab_size": 32000, "hidden_size": 2048, "intermediate_size": 5632,
+        "num_hidden_layers": 22, "num_attention_heads": 32, "num_key_value_heads": 4}"#;
+    fs::write(dir.path().join("config.json"), config).unwrap();
+    for (name, parameters, non_embedding, context) in [
+        ("gpt2-small", 124_439_808_u64, 85_056_000_u64, 1024),
+        ("gpt3-13b", 12_853_386_240, 12_853_386_240 - (50257 + 2048) * 5120, 2048),
+        ("llama3-8b", 8_030_261_248, 8_030_261_248 - 2 * 128_256 * 4096, 8192),
+        ("llama3.2-1b", 1_235_814_400, 1_235_814_400 - 128_256 * 2048, 131_072),
+        (".", 1_100_048_384, 1_100_048_384 - 2 * 32000 * 2048, 2048),
+    ] {
+        let args = ["plan", "--config", name, "--tokens", "1e9", "--gflops", "1", "--json"];
+        let plan = report(&succeeds(dir.path(), &args), &KEYS);
+        let number = |key: &str| plan[key].as_u64().unwrap();
+        assert_eq!((number("parameters"), number("context")), (parameters, context), "{name}");
+        assert_eq!(number("non_embedding_parameters"), non_embedding, "{name}");
+    }
+}
+
+#[test]
 fn this_machine_is_measured() {
     let dir = tempfile::tempdir().unwrap();
     let config =
