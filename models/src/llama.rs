@@ -404,7 +404,7 @@ impl LanguageModel for Llama {
     fn head(&self, x: &Var) -> Var {
         match &self.lm_head {
             Some(head) => head.forward(x),
-            None => x.linear(&self.embed_tokens.weight, None),
+            None => self.embed_tokens.attend(x),
         }
     }
 }

@@ -42,7 +42,12 @@ impl Storage {
     pub fn apply(self, model: &dyn LanguageModel) -> Result<()> {
         let quantized = |precision| {
             let options = QuantizeOptions { precision, ..Default::default() };
-            quantize(model.as_module(), &options).map(drop).map_err(Error::invalid)
+            quantize(model.as_module(), &options).map_err(Error::invalid)?;
+            // What is not in few bits computes in f32, whatever the file had.
+            for p in model.parameters().iter().filter(|p| p.quantized().is_none() && p.dtype() != DType::F32) {
+                p.set_value(p.value().to_dtype(DType::F32));
+            }
+            Ok(())
         };
         let float = |dtype: DType| {
             for p in
@@ -65,13 +70,23 @@ impl Storage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Gpt, GptConfig};
+    use crate::{GptConfig, LlamaConfig, ModelConfig};
 
     #[test]
     fn logits_stay_near_however_the_weights_are_stored() {
+        let gpt = GptConfig { layers: 2, heads: 2, ..GptConfig::new(50, 16, 64) };
+        for tied in [None, Some(false), Some(true)] {
+            stay_near(match tied {
+                None => gpt.clone().into(),
+                Some(tied) => LlamaConfig { layers: 2, tied, ..LlamaConfig::new(50, 16, 64, 2) }.into(),
+            });
+        }
+    }
+
+    fn stay_near(config: ModelConfig) {
         let gpt = || {
             manual_seed(8);
-            Gpt::new(GptConfig { layers: 2, heads: 2, ..GptConfig::new(50, 16, 64) }).unwrap()
+            config.build().unwrap()
         };
         let ids = Tensor::from([[1_i64, 2, 3, 4, 5, 6]]);
         let expected = no_grad(|| gpt().forward(&ids)).value();
@@ -84,7 +99,7 @@ mod tests {
             (Storage::Int4, 0.3),
         ] {
             let model = gpt();
-            storage.apply(&model).unwrap();
+            storage.apply(&*model).unwrap();
             let logits = no_grad(|| model.forward(&ids)).value();
             assert_eq!(logits.dtype(), DType::F32);
             let difference = (&logits - &expected).abs().max().item::<f32>();

@@ -97,7 +97,8 @@ pub fn find(path: impl AsRef<Path>) -> Result<Files> {
     let map = map.ok_or_else(|| Error::in_file(&path, "the index has no \"weight_map\""))?;
     let mut places = BTreeMap::new();
     for (name, file) in map {
-        let file = file.as_str().filter(|file| !file.contains(['/', '\\']) && ![".", "..", ""].contains(file));
+        let file =
+            file.as_str().filter(|file| !file.contains(['/', '\\', ':', '\0']) && ![".", "..", ""].contains(file));
         let file = file.ok_or_else(|| Error::in_file(&path, format!("{name:?} is in no file of the directory")))?;
         places.insert(name.clone(), path.with_file_name(file));
     }
@@ -207,11 +208,13 @@ pub fn list(files: &Files) -> Result<(Vec<Info>, Metadata)> {
         return Ok((reader.tensors().iter().map(Info::in_safetensors).collect(), reader.metadata().to_vec()));
     }
     let (mut infos, mut metadata, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    let mut left = NAMES_OF_VALUES;
     for file in &files.files {
         let before = infos.len();
         match files.format {
             Format::Npz => infos.extend(npz::load(file)?.iter().map(|(name, tensor)| Info::of(name, tensor))),
-            _ => walk(&pth::outline(file)?, String::new(), &mut infos, &mut metadata),
+            _ => walk(&pth::outline(file)?, String::new(), &mut left, &mut infos, &mut metadata)
+                .map_err(|e| Error::in_file(file, e))?,
         }
         places.extend((before..infos.len()).map(|_| file.as_path()));
     }
@@ -221,14 +224,21 @@ pub fn list(files: &Files) -> Result<(Vec<Info>, Metadata)> {
     Ok((infos, metadata))
 }
 
-/// Lists the tensors and the plain values of a PyTorch checkpoint.
+/// So many bytes the names of all values in a PyTorch checkpoint may have together: each has those of the dictionaries around
+/// it in it.
+const NAMES_OF_VALUES: usize = 1 << 28;
+
+/// Lists the tensors and the plain values of a PyTorch checkpoint, whose names have at most `left` bytes.
 fn walk(
     value: &pth::Value<pth::TensorInfo>,
     path: String,
+    left: &mut usize,
     infos: &mut Vec<Info>,
     metadata: &mut Vec<(String, String)>,
-) {
+) -> Result<()> {
     use pth::Value;
+    let rest = left.checked_sub(path.len());
+    *left = rest.ok_or_else(|| Error::invalid("the names of the values in the checkpoint are too long"))?;
     let below = |key: String| if path.is_empty() { key } else { format!("{path}.{key}") };
     let plain = |value: &Value<pth::TensorInfo>| match value {
         Value::Int(number) => Some(number.to_string()),
@@ -241,18 +251,22 @@ fn walk(
     match value {
         Value::Tensor(info) => infos.push(Info::in_pytorch(path, info)),
         Value::Dict(entries) => {
-            entries.iter().for_each(|(key, value)| walk(value, below(key.to_string()), infos, metadata))
+            for (key, value) in entries {
+                walk(value, below(key.to_string()), left, infos, metadata)?;
+            }
         }
         Value::List(items) => match items.iter().map(plain).collect::<Option<Vec<String>>>() {
             Some(plain) if plain.len() <= 8 => metadata.push((path, format!("[{}]", plain.join(", ")))),
             Some(plain) => metadata.push((path, format!("a list of {} values", plain.len()))),
             None => {
-                let items = items.iter().enumerate();
-                items.for_each(|(at, value)| walk(value, below(at.to_string()), infos, metadata))
+                for (at, value) in items.iter().enumerate() {
+                    walk(value, below(at.to_string()), left, infos, metadata)?;
+                }
             }
         },
         other => metadata.extend(plain(other).map(|text| (path, text))),
     }
+    Ok(())
 }
 
 /// An open checkpoint of any format, whose tensors are read one at a time: no more than the one that is asked for is in

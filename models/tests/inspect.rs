@@ -135,3 +135,17 @@ fn a_reader_that_goes_away_is_no_error() {
     // Whoever stays sees the whole list.
     assert!(listing(&path).0.lines().count() > 20_000);
 }
+
+/// Long names stick out of their column instead of widening it for all.
+#[test]
+fn a_name_or_a_text_of_any_length_is_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.safetensors");
+    let long = "n".repeat(70_000);
+    let mut tensors = tensors();
+    tensors.push((long.clone(), Tensor::scalar(2.0f32)));
+    safetensors::save(&path, &tensors, &[("tags".into(), long.clone())]).unwrap();
+    let (text, json) = listing(&path);
+    assert!(text.lines().next().unwrap().len() < 200 && text.contains(&long));
+    assert_eq!(json["parameters"], json!(1032));
+}

@@ -58,6 +58,7 @@ fn published_models_and_directories_of_llamas_are_planned() {
         "num_hidden_layers": 22, "num_attention_heads": 32, "num_key_value_heads": 4}"#;
     fs::write(dir.path().join("config.json"), config).unwrap();
     for (name, parameters, non_embedding, context) in [
+        ("gpt2", 124_439_808, 85_056_000, 1024),
         ("gpt2-small", 124_439_808_u64, 85_056_000_u64, 1024),
         ("gpt3-13b", 12_853_386_240, 12_853_386_240 - (50257 + 2048) * 5120, 2048),
         ("llama3-8b", 8_030_261_248, 8_030_261_248 - 2 * 128_256 * 4096, 8192),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::mapping::Mapping;
 use crate::memory::Buffer;
-use crate::{DType, Element, Result};
+use crate::{DType, Element, Error, Result};
 
 /// Elements of one dtype. Shared between tensors by `Arc`; written only by a sole owner, and never in a mapped file.
 pub(crate) struct Storage {
@@ -38,12 +38,19 @@ impl Storage {
     /// `len` elements whose bytes, in this machine's order, `fill` writes. `None` if a byte is no bool but should be.
     ///
     /// # Errors
-    /// What `fill` returns.
+    /// What `fill` returns, and when there is no memory of that size.
     pub(crate) fn from_bytes(
         dtype: DType,
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<()>,
     ) -> Result<Option<Storage>> {
+        let mut room = Vec::<u8>::new();
+        let fits = len.checked_mul(dtype.size_in_bytes()).is_some_and(|size| room.try_reserve_exact(size).is_ok());
+        if !fits {
+            return Err(Error::format(format!("{len} elements of {dtype} do not fit into memory")));
+        }
+        // Kept from the optimiser, which may take an allocation that nobody uses for one that succeeds.
+        drop(std::hint::black_box(room));
         let storage = Storage::new(dtype, len);
         let Bytes::Pooled(buffer) = &storage.bytes else { unreachable!("new storage is of the pool") };
         // SAFETY: the buffer holds len elements (checked by new) and is initialised; the storage is in nobody else's

@@ -14,6 +14,8 @@ use crate::{Error, GptConfig, ModelConfig, Result};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default)]
 struct Fields {
+    /// Written, but not asked for: it may be null.
+    #[serde(skip_deserializing)]
     architectures: Vec<String>,
     model_type: String,
     vocab_size: usize,
@@ -94,8 +96,8 @@ pub(super) fn config_to_json(config: &GptConfig, specials: Specials) -> serde_js
 pub(super) fn config_from_json(json: &Value) -> Result<(ModelConfig, Specials)> {
     let hf = Fields::deserialize(json).map_err(|e| Error::invalid(format!("no valid GPT-2 config: {e}")))?;
     let refuse = |what: String| Err(Error::invalid(what));
-    // "gelu_new" and "gelu_pytorch_tanh" are two names of the tanh formula.
-    if !["gelu_new", "gelu_pytorch_tanh"].contains(&hf.activation_function.as_str()) {
+    // Four names of the tanh formula.
+    if !["gelu_new", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate"].contains(&hf.activation_function.as_str()) {
         return refuse(format!("the activation_function {:?} is not \"gelu_new\"", hf.activation_function));
     }
     if let Some(inner) = hf.n_inner

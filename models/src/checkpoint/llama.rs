@@ -12,6 +12,8 @@ use crate::{Error, LlamaConfig, ModelConfig, Result};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(default)]
 struct Fields {
+    /// Written, but not asked for: it may be null.
+    #[serde(skip_deserializing)]
     architectures: Vec<String>,
     model_type: String,
     vocab_size: usize,
@@ -163,6 +165,10 @@ pub(super) fn config_from_json(family: &str, json: &Value) -> Result<(ModelConfi
     let invalid = |e| Error::invalid(format!("no valid {family} config: {e}"));
     // Defaults that differ are put in where the file says nothing.
     let mut json = json.clone();
+    // As in transformers, an empty older name counts for nothing.
+    if json["rope_scaling"].as_object().is_some_and(|scaling| scaling.is_empty()) {
+        json["rope_scaling"] = Value::Null;
+    }
     if family == "mistral" {
         let defaults = serde_json::to_value(Fields::mistral()).map_err(invalid)?;
         for name in ["intermediate_size", "num_key_value_heads", "max_position_embeddings"] {

@@ -7,9 +7,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{number, say, size, threads};
+use crate::evaluate::check_ids;
 use crate::generate::{
-    BeamOptions, Completion, Finish, GenerateOptions, Piece, Sampling, TextGeneration, Token, beam_search, complete,
-    prompt_ids,
+    Beam, BeamOptions, Completion, Finish, GenerateOptions, Piece, Sampling, TextGeneration, Token, beam_search,
+    complete, prompt_ids, stream_after,
 };
 use crate::{Error, LanguageModel, Result, Storage, Tokenizer, checkpoint};
 
@@ -36,7 +37,7 @@ pub(super) struct GenerateArgs {
     #[arg(long, value_name = "T", default_value = "0.8", value_parser = number)]
     pub(super) temperature: f64,
     /// Always take the likeliest token: the same as --temperature 0
-    #[arg(long, conflicts_with = "temperature")]
+    #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p", "min_p", "seed"])]
     pub(super) greedy: bool,
     /// Choose among this many likeliest tokens only [default: all]
     #[arg(long, value_name = "K", value_parser = size)]
@@ -57,8 +58,8 @@ pub(super) struct GenerateArgs {
     #[arg(
         long,
         value_name = "N",
-        value_parser = size,
-        conflicts_with_all = ["temperature", "greedy", "top_k", "top_p", "min_p", "stop", "stream"]
+        value_parser = beams,
+        conflicts_with_all = ["temperature", "greedy", "top_k", "top_p", "min_p", "stop", "stream", "seed"]
     )]
     pub(super) beams: Option<usize>,
     /// Write each piece as soon as it is there, as is done for one prompt anyway; with --json a line per token
@@ -76,6 +77,14 @@ pub(super) struct GenerateArgs {
     /// Threads to compute with [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(super) threads: Option<usize>,
+}
+
+/// A number of beams.
+fn beams(text: &str) -> std::result::Result<usize, String> {
+    match size(text)? {
+        n @ ..=256 => Ok(n),
+        _ => Err("more than 256 beams".into()),
+    }
 }
 
 impl GenerateArgs {
@@ -184,8 +193,17 @@ fn search(
     let options = BeamOptions { beams, max_new, repetition_penalty, end, ..BeamOptions::default() };
     let mut texts = Vec::new();
     for prompt in prompts {
-        let found = beam_search(model, &prompt_ids(tokenizer, prompt)?, &options);
-        let decoded = found.iter().map(|beam| tokenizer.decode(&beam.ids)).collect::<Result<Vec<String>>>()?;
+        let ids = prompt_ids(tokenizer, prompt)?;
+        check_ids(&ids, model.vocab())?;
+        let found = beam_search(model, &ids, &options);
+        let decode = |beam: &Beam| -> Result<String> {
+            let mut stream = stream_after(tokenizer, prompt, &ids)?;
+            // An id for which the tokenizer has no token stands for no text.
+            let pieces = beam.ids.iter().map(|&id| stream.push(id).unwrap_or_default().unwrap_or_default());
+            let text: String = pieces.collect();
+            Ok(text + &stream.finish()?.unwrap_or_default())
+        };
+        let decoded = found.iter().map(decode).collect::<Result<Vec<String>>>()?;
         let Some(best) = decoded.first() else { return Ok(false) };
         texts.push(if args.json {
             let beams = decoded.iter().zip(&found);

@@ -145,7 +145,11 @@ fn human(bytes: u64) -> String {
 
 /// Adds `rows` with aligned columns, those from `right` on at the right.
 fn table<const N: usize>(text: &mut String, rows: Vec<[String; N]>, right: usize) {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    /// Longer cells stick out: one must not widen every row.
+    const WIDEST: usize = 120;
+    let width = |column: usize| {
+        rows.iter().map(|row| row[column].chars().count()).filter(|&width| width <= WIDEST).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..N).map(width).collect();
     for row in &rows {
         let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column < right {

@@ -111,13 +111,14 @@ pub(super) fn run(args: &PlanArgs) -> Result<()> {
 
 /// The sizes that a preset or a directory stands for.
 fn named(name: &str) -> Result<ModelConfig> {
+    // The published model goes before the preset of its name, which has a short context.
+    if let Some(config) = published::config(name) {
+        return Ok(config);
+    }
     if let Ok(preset) = Preset::from_str(name, false) {
         let sizes = preset.sizes();
         let config = GptConfig::new(preset.bench_vocab(), sizes.context, sizes.width);
         return Ok(GptConfig { layers: sizes.layers, heads: sizes.heads, ..config }.into());
-    }
-    if let Some(config) = published::config(name) {
-        return Ok(config);
     }
     let dir = Path::new(name);
     if !dir.is_dir() {

@@ -57,12 +57,17 @@ pub(super) struct OnDisk {
 impl OnDisk {
     pub fn open(path: &Path) -> Result<OnDisk> {
         let open = || -> io::Result<OnDisk> {
-            let file = File::open(path)?;
-            let size = file.metadata()?;
-            match size.is_dir() {
-                true => Err(io::ErrorKind::IsADirectory.into()),
-                false => Ok(OnDisk { file, size: size.len() }),
+            // Asked before it is opened: opening a pipe would wait for somebody to write to it.
+            let kind = std::fs::metadata(path)?;
+            if kind.is_dir() {
+                return Err(io::ErrorKind::IsADirectory.into());
             }
+            if !kind.is_file() {
+                return Err(io::Error::other("not a regular file"));
+            }
+            let file = File::open(path)?;
+            let size = file.metadata()?.len();
+            Ok(OnDisk { file, size })
         };
         open().map_err(|e| Error::read(path, e))
     }
@@ -192,6 +197,12 @@ impl<S: Source> Archive<S> {
     /// The checksum 0 of an entry that is not compressed stands for none: PyTorch leaves checksums out on request.
     pub fn contents(&self, name: &str, limit: usize) -> Option<Result<Cow<'_, [u8]>>> {
         self.entries.get(name).map(|entry| entry.contents_unless(entry.crc == 0, &self.source, limit))
+    }
+
+    /// The bytes that reading the entry `name` costs: packed or unpacked, whichever is more.
+    pub fn cost(&self, name: &str) -> usize {
+        let cost = |entry: &Entry| usize::try_from(entry.size.max(entry.compressed)).unwrap_or(usize::MAX);
+        self.entries.get(name).map_or(0, cost)
     }
 }
 

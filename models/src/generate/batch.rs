@@ -153,6 +153,11 @@ impl<'a> Batch<'a> {
         self.finished[index]
     }
 
+    /// Gives a text that has ended another reason for it.
+    pub(super) fn end_as(&mut self, index: usize, finish: Finish) {
+        self.finished[index] = Some(finish);
+    }
+
     /// Goes on with the rows `staying` alone.
     fn keep(&mut self, staying: &[usize]) {
         if staying.len() < self.growing.len() {

@@ -88,7 +88,7 @@ pub fn beam_search(model: &dyn LanguageModel, prompt: &[i64], options: &BeamOpti
     let mut decoder = Decoder::new(model, vec![prompt.to_vec()]);
     let (mut sums, mut ended) = (vec![0.0], Vec::<Beam>::new());
     // A text's last token may be one that ends it: then others must be left to go on with.
-    let wide = options.beams * (1 + options.end.len()).max(2);
+    let wide = options.beams.saturating_mul((1 + options.end.len()).max(2));
     for written in 1..=options.max_new {
         let Some(mut candidates) = continuations(&mut decoder, &sums, &penalty) else { return Vec::new() };
         likeliest(&mut candidates, wide);

@@ -136,7 +136,8 @@ impl Sampling {
             for &id in seen {
                 if let Some(score) = usize::try_from(id).ok().and_then(|id| scores.get_mut(id)) {
                     let r = self.repetition_penalty;
-                    *score = if *score > 0.0 { *score / r } else { *score * r };
+                    let penalised = if *score > 0.0 { *score / r } else { *score * r };
+                    *score = penalised.clamp(f64::MIN, f64::MAX);
                 }
             }
         }
@@ -281,6 +282,16 @@ mod tests {
         refused(Sampling { top_p: 1.5, ..good }, "top-p 1.5");
         refused(Sampling { min_p: -0.1, ..good }, "min-p -0.1");
         refused(Sampling { repetition_penalty: 0.0, ..good }, "penalty 0");
+    }
+
+    #[test]
+    fn an_extreme_penalty_leaves_something_to_choose() {
+        let seen = HashSet::from([0]);
+        for (repetition_penalty, temperature) in [(1e-308, 1.0), (1e308, 1.0), (1e-308, 0.0)] {
+            let sampling = Sampling { repetition_penalty, temperature, top_p: 0.9, min_p: 0.1, ..Sampling::default() };
+            let choice = sampling.choose(&Tensor::from([5.0, 1.0]), &seen, &mut Generator::new(0)).unwrap();
+            assert_eq!(choice.id, i64::from(repetition_penalty > 1.0));
+        }
     }
 
     #[test]

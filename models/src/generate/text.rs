@@ -125,6 +125,12 @@ pub fn prompt_ids(tokenizer: &Tokenizer, prompt: &str) -> Result<Vec<i64>> {
     Ok(if ids.is_empty() || prompt.is_empty() { tokenizer.beginning() } else { ids })
 }
 
+/// Decodes what follows a prompt of these ids. An empty prompt has a beginning that is not shown, so that the text that
+/// follows is one of its own; otherwise the two belong together: a decoder may drop the space that a text begins with.
+pub(crate) fn stream_after<'a>(tokenizer: &'a Tokenizer, prompt: &str, ids: &[i64]) -> Result<DecodeStream<'a>> {
+    if prompt.is_empty() { Ok(tokenizer.stream()) } else { DecodeStream::after(tokenizer, ids) }
+}
+
 /// A batch of texts that are written together.
 struct Texts<'a> {
     batch: Batch<'a>,
@@ -155,8 +161,12 @@ impl<'a> Texts<'a> {
             )));
         }
         Ok(Texts {
+            streams: prompts
+                .iter()
+                .zip(&ids)
+                .map(|(prompt, ids)| stream_after(tokenizer, prompt, ids).map(Some))
+                .collect::<Result<_>>()?,
             batch: Batch::new(model, &ids, options),
-            streams: prompts.iter().map(|_| Some(tokenizer.stream())).collect(),
             held: vec![String::new(); prompts.len()],
             stop: stop.to_vec(),
             ended: vec![false; prompts.len()],
@@ -219,6 +229,7 @@ impl<'a> Texts<'a> {
         let mut text = std::mem::take(&mut self.held[index]) + &last;
         if let Some(at) = self.stop.iter().filter_map(|stop| text.find(stop.as_str())).min() {
             text.truncate(at);
+            self.batch.end_as(index, Finish::Stop);
         }
         Ok(text)
     }

@@ -30,6 +30,16 @@ impl<'a> DecodeStream<'a> {
         DecodeStream { tokenizer, given: Vec::new(), given_text: String::new(), pending: Vec::new() }
     }
 
+    /// Decodes the ids that follow `before`, whose text is there already: what they give is what the text of all of them is
+    /// longer by.
+    ///
+    /// # Errors
+    /// When an id of `before` is outside the vocabulary.
+    pub(crate) fn after(tokenizer: &'a Tokenizer, before: &[i64]) -> Result<DecodeStream<'a>> {
+        let given_text = tokenizer.decode(before)?;
+        Ok(DecodeStream { tokenizer, given_text, given: before.to_vec(), pending: Vec::new() })
+    }
+
     /// Takes the next id; gives the text that is whole now, if there is any that was not given yet.
     ///
     /// # Errors
@@ -58,10 +68,14 @@ impl<'a> DecodeStream<'a> {
         if text.len() <= self.given_text.len() || (more && text.ends_with('\u{fffd}')) {
             return Ok(None);
         }
-        let new = text.get(self.given_text.len()..).map(str::to_owned);
+        // A run of bytes that goes on from what was given may put the cut within a character.
+        let new = match text.get(self.given_text.len()..) {
+            Some(new) => new.to_owned(),
+            None => self.tokenizer.decode(&self.pending)?,
+        };
         self.given = std::mem::take(&mut self.pending);
         self.given_text = self.tokenizer.decode(&self.given)?;
-        Ok(new)
+        Ok(Some(new))
     }
 }
 
@@ -82,5 +96,38 @@ impl Tokenizer {
                     && token.ends_with('>')
                     && u8::from_str_radix(&token[3..5], 16).is_ok()
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tokenizer that marks the beginning of a word and, as Llama 2's, drops the space with which a decoded text begins.
+    fn words() -> Tokenizer {
+        let json = r#"{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+            "pre_tokenizer": null, "post_processor": null,
+            "decoder": {"type": "Sequence", "decoders": [
+                {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "}, {"type": "Fuse"},
+                {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+            "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+                "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+                "vocab": {"\u2581": 0, "a": 1, "b": 2, "\u2581a": 3, "\u2581b": 4},
+                "merges": [["\u2581", "a"], ["\u2581", "b"]]}}"#;
+        Tokenizer::from_json(json).unwrap()
+    }
+
+    #[test]
+    fn the_space_between_a_prompt_and_what_follows_stays() {
+        let tokenizer = words();
+        let (before, after) = ([3, 2], [4, 1, 3]);
+        assert_eq!(tokenizer.decode(&after).unwrap(), "ba a");
+        let mut stream = DecodeStream::after(&tokenizer, &before).unwrap();
+        let mut text = tokenizer.decode(&before).unwrap();
+        after.iter().for_each(|&id| text.extend(stream.push(id).unwrap()));
+        text.extend(stream.finish().unwrap());
+        assert_eq!(text, tokenizer.decode(&[3, 2, 4, 1, 3]).unwrap());
+        assert_eq!(text, "ab ba a");
+        assert!(DecodeStream::after(&tokenizer, &[9]).is_err());
     }
 }

@@ -137,7 +137,8 @@ impl Storages {
         let name = file.name(&format!("data/{}", info.storage));
         let bytes = file.archive.contents(&name, self.packed);
         let bytes = bytes.ok_or_else(|| refused(format!("it has no entry {name:?}")))??;
-        self.packed -= bytes.len();
+        // No more than was left, as `contents` has seen. Many entries may share packed bytes that unpack to nearly none.
+        self.packed = self.packed.saturating_sub(file.archive.cost(&name));
         let shape = [usize::try_from(info.storage_len).unwrap_or(usize::MAX)];
         /// Reads numbers of one type in the order of the file.
         macro_rules! numbers {
