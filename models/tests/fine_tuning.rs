@@ -261,3 +261,13 @@ fn a_llama_of_hugging_faces_is_tuned() {
         }
     }
 }
+
+#[test]
+fn the_tokens_that_end_a_text_are_those_of_the_model_that_is_tuned() {
+    let dir = place();
+    run(dir.path(), &format!("{TINY} {SIZES} --out base"));
+    assert!(checkpoint::end_tokens(&dir.path().join("base")).unwrap().is_empty());
+    fs::write(dir.path().join("base/generation_config.json"), r#"{"eos_token_id": [3, 1]}"#).unwrap();
+    resumes_to_the_same_bytes(dir.path(), &format!("{TINY} --init-from base"), || {});
+    assert_eq!(checkpoint::end_tokens(&dir.path().join("parts/same")).unwrap(), [1, 3]);
+}

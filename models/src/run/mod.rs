@@ -41,6 +41,7 @@ use std::path::{Path, PathBuf};
 use nn::prelude::*;
 use serde_json::{Map, Value};
 
+use crate::checkpoint::SaveOptions;
 use crate::curve::Point;
 use crate::tensorboard::{EVENTS, EventWriter};
 use crate::train::{Evaluated, Step, Trainer};
@@ -204,7 +205,7 @@ impl RunDirectory {
                 discard(new)?;
                 fs::create_dir_all(new).map_err(|e| Error::write(new, e))
             })),
-            in_new(Box::new(move |new| checkpoint::save(new, trainer.model(), keeping.tokenizer))),
+            in_new(Box::new(move |new| keeping.save_model(new, trainer.model()))),
             in_new(Box::new(move |new| save_tensors(&new.join(snapshot::OPTIMIZER), &state.optimizer))),
             in_new(Box::new(move |new| match &state.masters {
                 none if none.is_empty() => Ok(()),
@@ -240,7 +241,7 @@ impl RunDirectory {
     fn save_best(&self, trainer: &Trainer, keeping: &Keeping) -> Result<()> {
         let new = self.at.join(format!("{}best", files::TEMPORARY));
         discard(&new)?;
-        checkpoint::save(&new, trainer.model(), keeping.tokenizer)?;
+        keeping.save_model(&new, trainer.model())?;
         carry_out(publish::model(&new, &self.at.join(BEST)))?;
         discard(&new)
     }
@@ -262,6 +263,8 @@ impl RunDirectory {
 pub struct Keeping<'a> {
     /// Goes into every model directory.
     pub tokenizer: &'a Tokenizer,
+    /// The tokens that end a text, for the configs of those directories; none where the tokenizer's own is meant.
+    pub end: Option<Vec<i64>>,
     /// Everything that the bits of the run depend on; a resume compares it.
     pub settings: Map<String, Value>,
     /// Steps between checkpoints; there is one at the end and when the run is stopped, too.
@@ -272,6 +275,13 @@ pub struct Keeping<'a> {
     pub title: String,
     /// Whether event files for TensorBoard are written.
     pub tensorboard: bool,
+}
+
+impl Keeping<'_> {
+    fn save_model(&self, dir: &Path, model: &dyn LanguageModel) -> Result<()> {
+        let options = SaveOptions { eos_token_ids: self.end.clone(), ..SaveOptions::default() };
+        checkpoint::save_with(dir, model, Some(self.tokenizer), &options)
+    }
 }
 
 /// What a recorded run tells while it goes.

@@ -42,6 +42,7 @@ fn keeping(tokenizer: &Tokenizer) -> Keeping<'_> {
     let settings = json!({ "lr": 0.1, "layers": 1 });
     Keeping {
         tokenizer,
+        end: None,
         settings: settings.as_object().unwrap().clone(),
         save_every: 2,
         keep: 2,

@@ -192,7 +192,12 @@ fn begin(mut settings: Settings, plan: &Plan, program: &str) -> Result<ExitCode>
         tokenizer.vocab_size(),
     ));
     let trainer = Trainer::new(&*model, &data, &options)?;
-    let job = Job { settings: &settings, plan, program, tokenizer: &tokenizer, started };
+    // With another tokenizer than the model's, the model's tokens mean nothing.
+    let end = match (&settings.init_from, &settings.tokenizer) {
+        (Some(dir), None) => Some(checkpoint::end_tokens(Path::new(dir))?),
+        _ => None,
+    };
+    let job = Job { settings: &settings, plan, program, tokenizer: &tokenizer, end, started };
     job.carry_out(&mut directory, trainer, &texts.name)
 }
 
@@ -223,7 +228,8 @@ fn go_on(
     let mut trainer = Trainer::new(&*model, &data, &options).map_err(at)?;
     snapshot.restore(&mut trainer)?;
     say(&format!("{}: going on after step {}", directory.path().display(), trainer.step_number()));
-    let job = Job { settings, plan, program, tokenizer: &tokenizer, started };
+    let end = Some(checkpoint::end_tokens(snapshot.path())?);
+    let job = Job { settings, plan, program, tokenizer: &tokenizer, end, started };
     job.carry_out(directory, trainer, &texts.name)
 }
 
@@ -272,6 +278,8 @@ struct Job<'a> {
     plan: &'a Plan,
     program: &'a str,
     tokenizer: &'a Tokenizer,
+    /// The tokens that end a text, where they are not the tokenizer's.
+    end: Option<Vec<i64>>,
     started: Instant,
 }
 
@@ -282,6 +290,7 @@ impl Job<'_> {
         let signals = Signals::listen().map_err(|e| Error::invalid(format!("no signal can be caught: {e}")))?;
         let keeping = Keeping {
             tokenizer: self.tokenizer,
+            end: self.end.clone(),
             settings: self.settings.to_json(),
             save_every: self.plan.save_every.unwrap_or(self.settings.eval_every),
             keep: self.plan.keep,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Texts;
 use super::settings::Settings;
+use crate::progress::Progress;
 use crate::run::Fingerprint;
 use crate::{Error, LanguageModel, ModelConfig, Result, Tokenizer, checkpoint};
 
@@ -110,8 +111,14 @@ pub(super) fn tokenizer(settings: &mut Settings, texts: &Texts) -> Result<Tokeni
         },
         Some(TokenizerSource::Char) => chars(),
         Some(TokenizerSource::Byte) => Ok(Tokenizer::bytes()),
-        Some(TokenizerSource::Bpe(size)) => Tokenizer::train_bpe(texts.for_training(), *size, |_, _| {})
-            .map_err(|e| Error::invalid(format!("--tokenizer bpe:{size}: {e}"))),
+        Some(TokenizerSource::Bpe(size)) => {
+            let mut progress = Progress::new();
+            let learnt = Tokenizer::train_bpe(texts.for_training(), *size, |done, total| {
+                progress.update(done, total, "learning a vocabulary");
+            });
+            progress.finish();
+            learnt.map_err(|e| Error::invalid(format!("--tokenizer bpe:{size}: {e}")))
+        }
         Some(TokenizerSource::File(path)) => {
             let tokenizer = read_tokenizer(path)?;
             settings.tokenizer_file = Some(Fingerprint::of(tokenizer.to_json().as_bytes()));
