@@ -1,5 +1,6 @@
 //! Gathers the corpus that `gpt train` learns from when no `--data` is given: this workspace's own tracked Rust
-//! sources and documents, those of this crate first and each part in sorted order, as plain ASCII of at most one megabyte.
+//! sources and documents, those of this crate first, tests last and each part in sorted order, as plain ASCII of at most one
+//! megabyte.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -21,10 +22,10 @@ fn main() -> io::Result<()> {
             files.push(path);
         }
     }
-    // Sorted by their names with `/`, so that every platform builds the same corpus; this crate first, so that what is cut
-    // off in the end is none of it.
+    // Sorted by their names with `/`, so that every platform builds the same corpus; this crate first and tests last, so that
+    // what is cut off in the end is none of its sources.
     let mut named: Vec<(String, PathBuf)> = files.into_iter().map(|path| (name(&root, &path), path)).collect();
-    named.sort_by_cached_key(|(name, _)| (!name.starts_with("models/"), name.clone()));
+    named.sort_by_cached_key(|(name, _)| (name.contains("/tests/"), !name.starts_with("models/"), name.clone()));
     if let Some(tracked) = tracked(&root) {
         named.retain(|(name, _)| tracked.contains(name));
     }

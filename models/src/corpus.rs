@@ -1,7 +1,7 @@
 //! The text that `gpt train` learns from when no file is named.
 
-/// This workspace's own Rust sources and documents, those of this crate first, gathered by `build.rs`: plain ASCII, at most
-/// 1 MB.
+/// This workspace's own Rust sources and documents, those of this crate first and tests last, gathered by `build.rs`: plain
+/// ASCII, at most 1 MB.
 ///
 /// ```
 /// assert!(models::corpus::TEXT.contains("pub struct Gpt"));
