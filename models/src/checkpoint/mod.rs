@@ -99,7 +99,7 @@ pub fn save_with(
     write(CONFIG, &file.to_json())?;
     if let Some(tokenizer) = tokenizer {
         write(TOKENIZER, tokenizer.to_json())?;
-        write(TOKENIZER_CONFIG, &tokenizer_config(model.context()))?;
+        write(TOKENIZER_CONFIG, &tokenizer_config(model.context(), tokenizer))?;
     }
     // Python's libraries refuse a file that does not say which framework's layout it has.
     let metadata = [("format".to_string(), "pt".to_string())];
@@ -118,12 +118,17 @@ pub fn save_with(
 }
 
 /// The contents of `tokenizer_config.json`; nothing here reads it.
-fn tokenizer_config(context: usize) -> String {
-    let json = serde_json::json!({
+fn tokenizer_config(context: usize, tokenizer: &Tokenizer) -> String {
+    let mut json = serde_json::json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context,
         "clean_up_tokenization_spaces": false,
     });
+    for (name, id) in [("bos_token", tokenizer.beginning_of_text()), ("eos_token", tokenizer.end_of_text())] {
+        if let Some(token) = id.and_then(|id| tokenizer.id_to_token(id)) {
+            json[name] = token.into();
+        }
+    }
     format!("{json:#}\n")
 }
 

@@ -1,5 +1,8 @@
 //! The 256 bytes as tokens, and the letters that stand for bytes in byte-level tokenizers.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use serde_json::Map;
 
 use super::Tokenizer;
@@ -37,6 +40,14 @@ pub(super) fn letter(byte: u8) -> char {
     }
     let before = (0..byte).filter(|&byte| !printable(byte)).count() as u32;
     char::from_u32(0x100 + before).expect("at most 68 beyond U+0100")
+}
+
+/// The bytes for which the letters of `token` stand; a token with another character, which was added to the vocabulary,
+/// is text.
+pub(super) fn token_bytes(token: &str) -> Vec<u8> {
+    static BYTES: LazyLock<HashMap<char, u8>> = LazyLock::new(|| (0..=255).map(|byte| (letter(byte), byte)).collect());
+    let bytes: Option<Vec<u8>> = token.chars().map(|c| BYTES.get(&c).copied()).collect();
+    bytes.unwrap_or_else(|| token.as_bytes().to_vec())
 }
 
 #[cfg(test)]

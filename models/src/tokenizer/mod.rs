@@ -25,6 +25,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokenizers::ModelWrapper;
+
 use crate::{Error, Result};
 use chars::Characters;
 use guard::guarded;
@@ -55,6 +57,9 @@ pub use stream::DecodeStream;
 /// `padding` and the option `dropout` of a BPE model do not act here. They stay in the text that
 /// [`to_json`](Tokenizer::to_json) gives.
 ///
+/// A pattern of the file that takes too many steps on a text ends there (`fancy-regex` takes at most a million), and the
+/// rest of the text is one word; Python's Oniguruma has another limit.
+///
 /// A token that is added in the file (such as `<|endoftext|>`) is recognised inside texts too, as in Python.
 #[derive(Clone)]
 pub struct Tokenizer {
@@ -76,6 +81,9 @@ const END_OF_TEXT: [&str; 6] = ["<|endoftext|>", "<|end_of_text|>", "</s>", "<eo
 /// The names under which tokenizers know the token that begins a text.
 const BEGINNING_OF_TEXT: [&str; 6] = ["<|begin_of_text|>", "<s>", "<bos>", "[BOS]", "<|startoftext|>", "<|bos|>"];
 
+/// A text of letters, digits, signs, white space and bytes of all kinds, on which a tokenizer is tried when it is read.
+const TRIAL: &str = "The cat's 12345;\n\n  \t<0x41> ##\u{0}\u{e9}\u{4e16}\u{1f600}\u{301}\u{fffd} ";
+
 impl Tokenizer {
     /// Reads the file `path`, a `tokenizer.json`.
     ///
@@ -90,17 +98,29 @@ impl Tokenizer {
     /// Reads the contents of a `tokenizer.json`.
     ///
     /// # Errors
-    /// When it is no JSON, describes no tokenizer, describes one without tokens, or gives two tokens the same id.
+    /// When it is no JSON, describes no tokenizer or one that contradicts itself, has no tokens, gives two tokens the
+    /// same id, or is a WordPiece model with `max_input_chars_per_word` above 1000.
     pub fn from_json(text: &str) -> Result<Tokenizer> {
         let mut inner = guarded("reading the tokenizer", || text.parse::<tokenizers::Tokenizer>())?;
         guarded("reading the tokenizer", || inner.with_truncation(None).map(drop))?;
         inner.with_padding(None);
-        let model = inner.get_model().clone();
-        if let tokenizers::ModelWrapper::BPE(mut bpe) = model
-            && bpe.dropout.take().is_some()
-        {
-            inner.with_model(bpe);
+        match inner.get_model() {
+            ModelWrapper::BPE(bpe) if bpe.dropout.is_some() => {
+                let mut bpe = bpe.clone();
+                bpe.dropout = None;
+                inner.with_model(bpe);
+            }
+            ModelWrapper::WordPiece(_) => check_word_piece(text)?,
+            _ => {}
         }
+
+        // What a file contradicts itself in shows when it is used; better now than when a model has been trained.
+        guarded("trying the tokenizer", || {
+            // Only panics count: a tokenizer may well know no token for one of these characters.
+            let ids = inner.encode_fast(TRIAL, true).map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default();
+            let _ = (inner.encode_fast("", true), inner.decode(&ids, false), inner.decode(&[], false));
+            Ok::<(), Error>(())
+        })?;
 
         let vocab = inner.get_vocab(true);
         let Some(largest) = vocab.values().max() else {
@@ -194,14 +214,18 @@ impl Tokenizer {
     /// # Differs
     /// From Python's `Tokenizer.decode`, which by default leaves special tokens out and ids that it does not know too.
     pub fn decode(&self, ids: &[i64]) -> Result<String> {
-        let ids = ids.iter().map(|&id| self.known(id)).collect::<Result<Vec<u32>>>()?;
+        for &id in ids {
+            self.known(id)?;
+        }
+        // All of them were just looked up as 32-bit numbers.
+        let ids: Vec<u32> = ids.iter().filter_map(|&id| u32::try_from(id).ok()).collect();
         guarded("decoding", || self.inner.decode(&ids, false))
     }
 
-    /// `id` as the library has it.
-    fn known(&self, id: i64) -> Result<u32> {
-        let known = u32::try_from(id).ok().filter(|&id| self.inner.id_to_token(id).is_some());
-        known.ok_or_else(|| Error::invalid(format!("token {id} is outside the vocabulary of {} ids", self.vocab_size)))
+    /// The token of `id`.
+    fn known(&self, id: i64) -> Result<String> {
+        let outside = || Error::invalid(format!("token {id} is outside the vocabulary of {} ids", self.vocab_size));
+        self.id_to_token(id).ok_or_else(outside)
     }
 
     /// Decodes ids that come one by one.
@@ -255,6 +279,26 @@ impl Tokenizer {
             Ok(ids) if !ids.is_empty() => ids,
             _ => (0..).find(|&id| self.id_to_token(id).is_some()).into_iter().collect(),
         }
+    }
+}
+
+/// Refuses a WordPiece model that takes words of any length: the time for a word grows with the cube of its length.
+fn check_word_piece(text: &str) -> Result<()> {
+    const LONGEST: u64 = 1000;
+    #[derive(serde::Deserialize)]
+    struct File {
+        model: Model,
+    }
+    #[derive(serde::Deserialize)]
+    struct Model {
+        max_input_chars_per_word: Option<u64>,
+    }
+    let file: File = serde_json::from_str(text).map_err(Error::invalid)?;
+    match file.model.max_input_chars_per_word {
+        Some(longest) if longest > LONGEST => {
+            Err(Error::invalid(format!("max_input_chars_per_word is {longest}, at most {LONGEST} are read in time")))
+        }
+        _ => Ok(()),
     }
 }
 

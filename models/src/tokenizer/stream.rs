@@ -3,6 +3,7 @@
 use tokenizers::DecoderWrapper;
 
 use super::Tokenizer;
+use super::bytes::token_bytes;
 use crate::Result;
 
 /// Decodes ids that come one by one: a model's answer while it is written.
@@ -16,18 +17,32 @@ use crate::Result;
 /// pattern in the joined text) may give another text for the parts than for the whole.
 pub struct DecodeStream<'a> {
     tokenizer: &'a Tokenizer,
-    /// The ids whose text was given last. They are decoded again before the pending ones, which then are not at the
-    /// beginning of a text, where decoders drop a space.
-    given: Vec<i64>,
-    /// The text of `given` when a text begins with them.
-    given_text: String,
-    /// The ids whose text was not given yet.
-    pending: Vec<i64>,
+    held: Held,
+}
+
+/// What is held back, by the kind of the decoder.
+enum Held {
+    /// Byte-level: the bytes of a character that is not whole.
+    Bytes(Vec<u8>),
+    /// Any other decoder.
+    Ids {
+        /// The ids whose text was given last. They are decoded again before the pending ones, which then are not at
+        /// the beginning of a text, where decoders drop a space.
+        given: Vec<i64>,
+        /// The text of `given` when a text begins with them.
+        given_text: String,
+        /// The ids whose text was not given yet.
+        pending: Vec<i64>,
+    },
 }
 
 impl<'a> DecodeStream<'a> {
     pub(super) fn new(tokenizer: &'a Tokenizer) -> DecodeStream<'a> {
-        DecodeStream { tokenizer, given: Vec::new(), given_text: String::new(), pending: Vec::new() }
+        let held = match tokenizer.inner.get_decoder() {
+            Some(DecoderWrapper::ByteLevel(_)) => Held::Bytes(Vec::new()),
+            _ => Held::Ids { given: Vec::new(), given_text: String::new(), pending: Vec::new() },
+        };
+        DecodeStream { tokenizer, held }
     }
 
     /// Decodes the ids that follow `before`, whose text is there already: what they give is what the text of all of them is
@@ -36,8 +51,20 @@ impl<'a> DecodeStream<'a> {
     /// # Errors
     /// When an id of `before` is outside the vocabulary.
     pub(crate) fn after(tokenizer: &'a Tokenizer, before: &[i64]) -> Result<DecodeStream<'a>> {
-        let given_text = tokenizer.decode(before)?;
-        Ok(DecodeStream { tokenizer, given_text, given: before.to_vec(), pending: Vec::new() })
+        let mut stream = DecodeStream::new(tokenizer);
+        match &mut stream.held {
+            Held::Bytes(bytes) => {
+                for &id in before {
+                    bytes.extend(token_bytes(&tokenizer.known(id)?));
+                }
+                take_whole(bytes);
+            }
+            Held::Ids { given, given_text, .. } => {
+                *given_text = tokenizer.decode(before)?;
+                *given = before.to_vec();
+            }
+        }
+        Ok(stream)
     }
 
     /// Takes the next id; gives the text that is whole now, if there is any that was not given yet.
@@ -45,12 +72,18 @@ impl<'a> DecodeStream<'a> {
     /// # Errors
     /// When `id` is outside the vocabulary; it is then as if it had not come.
     pub fn push(&mut self, id: i64) -> Result<Option<String>> {
-        self.tokenizer.known(id)?;
-        self.pending.push(id);
-        if self.tokenizer.is_byte_fallback(id) {
-            return Ok(None);
+        let token = self.tokenizer.known(id)?;
+        match &mut self.held {
+            Held::Bytes(bytes) => {
+                bytes.extend(token_bytes(&token));
+                let text = take_whole(bytes);
+                Ok(Some(text).filter(|text| !text.is_empty()))
+            }
+            Held::Ids { pending, .. } => {
+                pending.push(id);
+                if self.tokenizer.falls_back_to_bytes(&token) { Ok(None) } else { self.give(true) }
+            }
         }
-        self.give(true)
     }
 
     /// Gives the rest of the text, if there is any.
@@ -58,30 +91,59 @@ impl<'a> DecodeStream<'a> {
     /// # Errors
     /// When the tokenizer cannot decode its own tokens.
     pub fn finish(mut self) -> Result<Option<String>> {
-        self.give(false)
+        match &self.held {
+            Held::Bytes(bytes) => Ok((!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())),
+            Held::Ids { .. } => self.give(false),
+        }
     }
 
-    /// The text of the pending ids; unless `more` ids may come, even when its last character may not be whole.
+    /// The text of the pending ids; where `more` ids may come, not while its last character may be half of one.
     fn give(&mut self, more: bool) -> Result<Option<String>> {
-        let ids = [self.given.as_slice(), &self.pending].concat();
-        let text = self.tokenizer.decode(&ids)?;
-        if text.len() <= self.given_text.len() || (more && text.ends_with('\u{fffd}')) {
+        let Held::Ids { given, given_text, pending } = &mut self.held else { return Ok(None) };
+        let text = self.tokenizer.decode(&[given.as_slice(), pending].concat())?;
+        let new = match text.strip_prefix(given_text.as_str()) {
+            Some(new) => new.to_owned(),
+            // A run of bytes that goes on from what was given changes it; what was given stays.
+            None => self.tokenizer.decode(pending)?,
+        };
+        if new.is_empty() || (more && new.ends_with(char::REPLACEMENT_CHARACTER)) {
             return Ok(None);
         }
-        // A run of bytes that goes on from what was given may put the cut within a character.
-        let new = match text.get(self.given_text.len()..) {
-            Some(new) => new.to_owned(),
-            None => self.tokenizer.decode(&self.pending)?,
-        };
-        self.given = std::mem::take(&mut self.pending);
-        self.given_text = self.tokenizer.decode(&self.given)?;
+        *given = std::mem::take(pending);
+        *given_text = self.tokenizer.decode(given)?;
         Ok(Some(new))
     }
 }
 
+/// Takes what is whole out of `bytes`, with a replacement character for what is no UTF-8, and leaves the beginning of
+/// a character: the parts of a text, joined, are `from_utf8_lossy` of the whole.
+fn take_whole(bytes: &mut Vec<u8>) -> String {
+    let mut text = String::new();
+    let mut done = 0;
+    loop {
+        match std::str::from_utf8(&bytes[done..]) {
+            Ok(rest) => {
+                text.push_str(rest);
+                done = bytes.len();
+                break;
+            }
+            Err(error) => {
+                let whole = done + error.valid_up_to();
+                text.push_str(&String::from_utf8_lossy(&bytes[done..whole]));
+                done = whole;
+                let Some(wrong) = error.error_len() else { break };
+                text.push(char::REPLACEMENT_CHARACTER);
+                done += wrong;
+            }
+        }
+    }
+    bytes.drain(..done);
+    text
+}
+
 impl Tokenizer {
-    /// Whether the decoder reads the token `id` as a byte of a run of bytes.
-    fn is_byte_fallback(&self, id: i64) -> bool {
+    /// Whether the decoder reads `token` as a byte of a run of bytes.
+    fn falls_back_to_bytes(&self, token: &str) -> bool {
         let falls_back = |decoder: &DecoderWrapper| match decoder {
             DecoderWrapper::ByteFallback(_) => true,
             DecoderWrapper::Sequence(all) => {
@@ -89,13 +151,9 @@ impl Tokenizer {
             }
             _ => false,
         };
-        self.inner.get_decoder().is_some_and(falls_back)
-            && self.id_to_token(id).is_some_and(|token| {
-                token.len() == 6
-                    && token.starts_with("<0x")
-                    && token.ends_with('>')
-                    && u8::from_str_radix(&token[3..5], 16).is_ok()
-            })
+        let byte = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
+        byte.is_some_and(|byte| byte.len() == 2 && u8::from_str_radix(byte, 16).is_ok())
+            && self.inner.get_decoder().is_some_and(falls_back)
     }
 }
 
