@@ -18,9 +18,13 @@ pub(super) fn has_model(dir: &Path) -> bool {
     [WEIGHTS, INDEX].iter().any(|name| dir.join(name).exists())
 }
 
-/// Whether this is a file of weights, alone or one of several, or their list.
+/// Whether this is a file of weights, alone or one of several, or their list; not a copy that somebody made beside them.
 fn is_weights(name: &str) -> bool {
-    name == WEIGHTS || name == INDEX || (name.starts_with("model-") && name.ends_with(".safetensors"))
+    let shard = || {
+        let (number, of) = name.strip_prefix("model-")?.strip_suffix(".safetensors")?.split_once("-of-")?;
+        Some([number, of].iter().all(|part| part.len() >= 5 && part.bytes().all(|b| b.is_ascii_digit())))
+    };
+    name == WEIGHTS || name == INDEX || shard().unwrap_or(false)
 }
 
 /// The acts after a checkpoint: the model of the run's directory, and the best one when it is this.
@@ -111,4 +115,21 @@ pub(super) fn promote(next: &Path, root: &Path) -> impl Iterator<Item = Act<'sta
         discard(&next)
     }));
     first.into_iter().chain(model.flatten()).chain(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_that_somebody_made_are_no_weights_of_the_run() {
+        for name in [WEIGHTS, INDEX, "model-00001-of-00002.safetensors"] {
+            assert!(is_weights(name), "{name}");
+        }
+        for name in
+            ["model-copy.safetensors", "model-1-of-2.safetensors", "model-step-of-500.safetensors", "my.safetensors"]
+        {
+            assert!(!is_weights(name), "{name}");
+        }
+    }
 }

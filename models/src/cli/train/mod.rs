@@ -166,6 +166,11 @@ fn begin(mut settings: Settings, plan: &Plan, program: &str) -> Result<ExitCode>
     let context = settings.context.unwrap_or(config.context());
     let data = texts.dataset(&tokenizer, context)?;
     check_memory(&config, settings.batch, context)?;
+    // With another tokenizer than the model's, the model's tokens mean nothing.
+    let end = match (&settings.init_from, &settings.tokenizer) {
+        (Some(dir), None) => Some(checkpoint::end_tokens(Path::new(dir))?),
+        _ => None,
+    };
     let mut directory = RunDirectory::open(&plan.out).map_err(|e| match e {
         Error::Write { why, .. } => Error::invalid(format!("--out {}: {why}", plan.out.display())),
         other => other,
@@ -192,11 +197,6 @@ fn begin(mut settings: Settings, plan: &Plan, program: &str) -> Result<ExitCode>
         tokenizer.vocab_size(),
     ));
     let trainer = Trainer::new(&*model, &data, &options)?;
-    // With another tokenizer than the model's, the model's tokens mean nothing.
-    let end = match (&settings.init_from, &settings.tokenizer) {
-        (Some(dir), None) => Some(checkpoint::end_tokens(Path::new(dir))?),
-        _ => None,
-    };
     let job = Job { settings: &settings, plan, program, tokenizer: &tokenizer, end, started };
     job.carry_out(&mut directory, trainer, &texts.name)
 }
@@ -212,7 +212,7 @@ fn go_on(
     let started = Instant::now();
     directory.go_back(snapshot, plan.keep)?;
     if snapshot.is_finished() {
-        return finished(snapshot, plan);
+        return finished(directory.path(), snapshot, plan);
     }
     let at = |e: Error| Error::in_file(snapshot.path(), e);
     let options = settings.train().map_err(at)?;
@@ -234,13 +234,13 @@ fn go_on(
 }
 
 /// Says that there is nothing to do.
-fn finished(snapshot: &Snapshot, plan: &Plan) -> Result<ExitCode> {
+fn finished(dir: &Path, snapshot: &Snapshot, plan: &Plan) -> Result<ExitCode> {
     let position = snapshot.position();
     let (train_loss, val_loss) = position.evaluated.map_or((f64::NAN, f64::NAN), |e| (e.train_loss, e.val_loss));
     let out = plan.out.display();
     say(&format!("{out}: the run is finished: {} steps, validation loss {val_loss:.4}", position.step));
     if plan.json {
-        let parameters = snapshot.load_model()?.num_parameters();
+        let parameters = checkpoint::load_model(dir)?.num_parameters();
         say(&report(position.step, [train_loss, val_loss], None, position.seconds, parameters as u64));
     }
     Ok(ExitCode::SUCCESS)
