@@ -194,8 +194,10 @@ fn benchmarks_report_what_the_yardstick_reports() {
         "tokens_per_s",
         "peak_rss_mb",
         "last_loss",
+        "first_step_ms",
     ];
     let speed = report(&out, &keys);
+    assert!(speed["first_step_ms"].as_f64().unwrap() >= speed["min_ms"].as_f64().unwrap());
     assert_eq!((&speed["what"], &speed["preset"], &speed["threads"]), (&"train".into(), &"nano-cpu".into(), &1.into()));
     assert_eq!(speed["steps"], 8);
     let out = succeeds(dir.path(), &["bench", "ops", "--json"]);

@@ -30,6 +30,7 @@ mod tensor;
 pub use dtype::{DType, Element};
 pub use error::{Error, ErrorKind, Result};
 pub use half::{bf16, f16};
+pub use kernels::limits;
 pub use kernels::optimizer::{ElementStep, Real, Steps};
 pub use kernels::parallel::{num_threads, set_num_threads};
 pub use ops::division::RoundingMode;

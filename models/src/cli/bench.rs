@@ -1,16 +1,18 @@
 //! `gpt bench`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{engine, number, peak_rss_mb, say, size, threads, total_memory};
+use crate::bench::kernels::{KernelOptions, KernelSpeed, Limits, Work};
 use crate::{Error, Preset, Result, Storage, bench};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  gpt bench train baby --threads 2 --seconds 15 --json\n  \
-                        gpt bench decode gpt2 --dtype bf16 --json\n  gpt bench ops --json")]
+                        gpt bench decode gpt2 --dtype bf16 --json\n  gpt bench ops --json\n  \
+                        gpt bench kernels --filter matmul")]
 pub(super) struct BenchArgs {
     #[command(subcommand)]
     what: Bench,
@@ -69,21 +71,55 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Time each kernel, and compare it with what the machine can do at most
+    ///
+    /// Matrix products, convolution and attention are compared with fused multiply-adds in registers; the others with a
+    /// stream through memory that reads and writes as many arrays: a sum (read), y = a x (copy), z = x + a y (triad), or
+    /// x = a x (update). The fastest round counts, of the limits as well.
+    #[command(
+        allow_negative_numbers = true,
+        after_help = "Examples:\n  gpt bench kernels --threads 2\n  gpt bench kernels --filter \"gelu backward\" --json"
+    )]
+    Kernels {
+        /// Only kernels whose names hold all words of this
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        filter: String,
+        /// Threads to compute with
+        #[arg(long, value_name = "N", default_value = "2", value_parser = threads)]
+        threads: usize,
+        /// How long to measure each kernel; at least 3 rounds are done
+        #[arg(long, value_name = "S", default_value = "0.3", value_parser = number)]
+        seconds: f64,
+        /// MiB of an array of those that memory limits, far more than the last-level cache
+        #[arg(long, value_name = "N", default_value = "256", value_parser = size)]
+        megabytes: usize,
+        /// Print a JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
-/// Measures, and prints what was found.
-pub(super) fn run(args: &BenchArgs) -> Result<()> {
+/// Measures, and prints what was found; the program began when it `started`.
+pub(super) fn run(args: &BenchArgs, started: Instant) -> Result<()> {
     match args.what {
-        Bench::Train { preset, threads, seconds, json } => train(preset, threads, seconds, json),
+        Bench::Train { preset, threads, seconds, json } => train(preset, threads, seconds, json, started),
         Bench::Decode { preset, prompt, new, dtype, threads, json } => {
             decode(preset, [prompt, new], dtype, threads, json)
         }
         Bench::Ops { threads, json } => ops(threads, json),
+        Bench::Kernels { ref filter, threads, seconds, megabytes, json } => {
+            kernels(filter, threads, seconds, megabytes, json)
+        }
     }
 }
 
-fn train(preset: Preset, threads: usize, seconds: f64, json: bool) -> Result<()> {
-    let time = Duration::try_from_secs_f64(seconds).map_err(|e| Error::invalid(format!("--seconds {seconds}: {e}")))?;
+/// The duration that `--seconds` gives.
+fn duration(seconds: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|e| Error::invalid(format!("--seconds {seconds}: {e}")))
+}
+
+fn train(preset: Preset, threads: usize, seconds: f64, json: bool, started: Instant) -> Result<()> {
+    let time = duration(seconds)?;
     tensor::set_num_threads(threads);
     tensor::manual_seed(0);
     let speed = bench::train(preset, time)?;
@@ -99,6 +135,7 @@ fn train(preset: Preset, threads: usize, seconds: f64, json: bool) -> Result<()>
             "tokens_per_s": speed.tokens_per_s,
             "peak_rss_mb": peak_rss_mb(),
             "last_loss": speed.last_loss,
+            "first_step_ms": speed.first_step.duration_since(started).as_secs_f64() * 1e3,
         });
         say(&report.to_string());
     } else {
@@ -162,4 +199,75 @@ fn ops(threads: usize, json: bool) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+fn kernels(filter: &str, threads: usize, seconds: f64, megabytes: usize, json: bool) -> Result<()> {
+    let time = duration(seconds)?;
+    // AdamW has four arrays, and while they are made there is a fifth.
+    let needs = 5 * (megabytes as u128) << 20;
+    if total_memory().is_some_and(|has| needs > u128::from(has)) {
+        let what = format!("--megabytes {megabytes}: five such arrays take {:.1} GB of memory", needs as f64 / 1e9);
+        return Err(Error::invalid(what));
+    }
+    tensor::set_num_threads(threads);
+    tensor::manual_seed(0);
+    let speed = bench::kernels(&KernelOptions { filter: filter.to_string(), time, bytes: megabytes << 20 })?;
+    let (limits, bandwidth) = (&speed.limits, &speed.limits.bandwidth);
+    if json {
+        let report = json!({
+            "engine": engine(),
+            "what": "kernels",
+            "threads": threads,
+            "fma_gflops": limits.fma / 1e9,
+            "read_gb_s": bandwidth.read / 1e9,
+            "copy_gb_s": bandwidth.copy / 1e9,
+            "triad_gb_s": bandwidth.triad / 1e9,
+            "update_gb_s": bandwidth.update / 1e9,
+            "kernels": speed.kernels.iter().map(|kernel| object(kernel, limits)).collect::<Vec<_>>(),
+        });
+        say(&report.to_string());
+    } else {
+        let mut table = format!(
+            "limits with {threads} threads: fma {:.1} GFLOP/s; read {:.1}, copy {:.1}, triad {:.1}, update {:.1} GB/s\n",
+            limits.fma / 1e9,
+            bandwidth.read / 1e9,
+            bandwidth.copy / 1e9,
+            bandwidth.triad / 1e9,
+            bandwidth.update / 1e9
+        );
+        table += &format!("{:<36} {:>10} {:>9} {:<7}  {:<6} {:>6}\n", "kernel", "ms", "rate", "", "limit", "share");
+        for kernel in &speed.kernels {
+            let unit = if matches!(kernel.work, Work::Flops(_)) { "GFLOP/s" } else { "GB/s" };
+            table += &format!(
+                "{:<36} {:>10.3} {:>9.1} {unit:<7}  {:<6} {:>5.1}%\n",
+                kernel.name,
+                kernel.seconds * 1e3,
+                kernel.rate() / 1e9,
+                limits.of(kernel.work).1,
+                kernel.share(limits) * 100.0
+            );
+        }
+        say(&table);
+    }
+    Ok(())
+}
+
+/// A kernel as a JSON object.
+fn object(kernel: &KernelSpeed, limits: &Limits) -> serde_json::Value {
+    let unit = if matches!(kernel.work, Work::Flops(_)) { "gflops" } else { "gb_s" };
+    let mut object = json!({
+        "name": kernel.name,
+        unit: kernel.rate() / 1e9,
+        "limit": limits.of(kernel.work).1,
+        "share": kernel.share(limits),
+        "ms": kernel.seconds * 1e3,
+    });
+    if let Some(product) = kernel.product {
+        // So that another program can measure the same product.
+        for (name, size) in [("m", product.m), ("k", product.k), ("n", product.n)] {
+            object[name] = size.into();
+        }
+        object["form"] = product.form.name().into();
+    }
+    object
 }

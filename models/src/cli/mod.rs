@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
@@ -61,7 +62,7 @@ enum Command {
     Convert(ConvertArgs),
     /// Compute what training a model takes: memory, arithmetic, time
     Plan(PlanArgs),
-    /// Measure the speed of training steps, of writing, or of small operations
+    /// Measure the speed of training steps, of writing, of small operations, or of each kernel
     Bench(BenchArgs),
 }
 
@@ -112,6 +113,8 @@ fn total_memory() -> Option<u64> {
 /// Runs the command line `args` (the first is the program) and gives the exit code: 0, 1 when something cannot be
 /// written, 2 when what the user gave cannot be used.
 pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    // The first thing that the program does.
+    let started = Instant::now();
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let program = args.first().map_or("gpt".into(), |name| name.to_string_lossy().into_owned());
     let cli = match Cli::try_parse_from(args) {
@@ -134,7 +137,7 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Convert(args)) => convert::run(&args),
         Some(Command::Plan(args)) => plan::run(&args),
-        Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args, started),
     };
     ended(done.map(|()| ExitCode::SUCCESS))
 }

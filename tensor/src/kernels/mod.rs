@@ -10,6 +10,7 @@ pub(crate) mod divide;
 pub(crate) mod gemm;
 pub(crate) mod index;
 pub(crate) mod layer_norm;
+pub mod limits;
 #[cfg(feature = "linalg")]
 pub(crate) mod linalg;
 pub(crate) mod lines;
