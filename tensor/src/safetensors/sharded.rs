@@ -174,12 +174,11 @@ fn keep_reachable<'a>(
         steps.push(Box::new(move || {
             remove(&to)?;
             match std::fs::hard_link(&from, &to) {
+                Ok(()) => Ok(()),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
                 // Not every file system can give a file two names.
-                Err(_) => std::fs::copy(&from, &to).map(|_| ()),
-                Ok(()) => Ok(()),
+                Err(_) => copy(&from, &to),
             }
-            .map_err(|e| Error::io(&from, &e))
         }));
     }
     if second.is_empty() {
@@ -219,6 +218,12 @@ fn split(tensors: &[(String, Tensor)], max_shard_bytes: u64) -> Vec<Vec<(&str, &
         shards.push(current);
     }
     shards
+}
+
+/// Copies a file so that under the name `to` there is nothing or all of it, on the disk: the index will soon name it.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
+    let mut file = std::fs::File::open(from).map_err(|e| Error::io(from, &e))?;
+    Staged::write(to, |out| std::io::copy(&mut file, out).map(|_| ()))?.commit()
 }
 
 /// Removes the file at `path` if there is one.

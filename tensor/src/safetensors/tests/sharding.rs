@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::safetensors::sharded::New;
+use crate::safetensors::sharded::{New, copy};
 
 /// Tensors of these sizes in bytes, filled with `value`.
 fn tensors(sizes: &[usize], value: f32) -> Vec<(String, Tensor)> {
@@ -140,6 +140,27 @@ fn a_tensor_in_two_shards_is_refused() {
     // A shard that is broken says which.
     std::fs::write(directory.path().join("2.safetensors"), "x").unwrap();
     assert!(refused(Reader::open(directory.path())).contains("2.safetensors: safetensors: 1 bytes"));
+}
+
+/// What stands in for a second name where the file system has none.
+#[test]
+fn a_copied_shard_is_whole_or_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let [from, to] = ["a", "b"].map(|name| directory.path().join(name));
+    // Longer than what a writer gathers, and not a multiple of it.
+    let bytes: Vec<u8> = (0..1_000_003u32).map(|i| (i % 251) as u8).collect();
+    std::fs::write(&from, &bytes).unwrap();
+    copy(&from, &to).unwrap();
+    assert!(std::fs::read(&to).unwrap() == bytes);
+    assert_eq!(listing(directory.path()), ["a", "b"]);
+    // A directory can be opened as a file, but not read: the copy fails after it has begun.
+    std::fs::remove_file(&to).unwrap();
+    let inside = directory.path().join("c");
+    std::fs::create_dir(&inside).unwrap();
+    for unreadable in [inside, directory.path().join("missing")] {
+        assert!(copy(&unreadable, &to).is_err());
+        assert_eq!(listing(directory.path()), ["a", "c"]);
+    }
 }
 
 /// A writer that is killed after any of its steps leaves the former checkpoint or the new one, and the next writer
