@@ -2,8 +2,8 @@
 //!
 //! `scripts/gpt_training.py make-tiny` writes the fixture; its `follow` compares a larger model on a text.
 
-#[path = "../../models/examples/follow_pytorch.rs"]
-mod follow_pytorch;
+#[path = "../../models/examples/follow/mod.rs"]
+mod follow;
 
 use tensor::safetensors;
 
@@ -13,7 +13,7 @@ fn two_hundred_losses_are_pytorchs() {
     let run = safetensors::load(path).unwrap();
     let (_, theirs) = run.tensors.iter().find(|(name, _)| name == "losses").unwrap();
     let theirs = theirs.to_vec::<f64>();
-    let ours = follow_pytorch::follow(run, |_, _| ()).unwrap();
+    let ours = follow::follow(run, |_, _| ()).unwrap();
     assert_eq!((ours.len(), theirs.len()), (200, 200));
     // A model that did not learn would follow anybody.
     assert!(theirs[199] < 0.7 * theirs[0], "{} {}", theirs[0], theirs[199]);
