@@ -302,7 +302,8 @@ impl Cache {
         Tensor::from_vec(positions, [self.padding.len(), t])
     }
 
-    /// What the next `t` tokens may look at, where that is not simply everything up to themselves: bool `[b, 1, t, s]`.
+    /// What the next `t` tokens may look at, where that is not simply everything up to themselves: bool `[b, 1, t, s]` with the
+    /// `s` positions seen so far and these, so that `t` tokens at once take `b t s` bytes.
     pub fn mask(&self, t: usize) -> Option<Tensor> {
         if self.padding.is_empty() {
             return None;

@@ -54,6 +54,14 @@ pub struct Continuation {
 /// A text that has ended leaves the batch and costs nothing any more. What is written after a prompt does not depend on
 /// the others of the batch, except that sums of another shape are rounded in another order.
 ///
+/// # Memory
+/// Prompts of one length need no padding. Of different lengths, all are padded on the left to the longest, of `n` tokens (at
+/// most the context), and a mask says which positions are padding. For the first step it is bool `[b, 1, n, n]`: it takes
+/// `b n^2` bytes and as much time to make, and attention reads it in every layer and looks at all `n^2` scores of a head, where
+/// without a mask it leaves out the half that lies in the future. A padded position costs as much as a token. Later steps take
+/// `b s` bytes for the `s` positions seen so far; a full context is encoded anew, as the prompts were. Where that matters,
+/// write prompts of similar length together, and long ones alone.
+///
 /// ```
 /// use models::generate::{Batch, GenerateOptions};
 /// use models::{Gpt, GptConfig};
@@ -173,7 +181,8 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What follows each of `prompts`.
+/// What follows each of `prompts`. Prompts of different lengths take memory and time that grow with the square of the longest,
+/// see [`Batch`].
 ///
 /// # Panics
 /// When a prompt is empty or has an id outside the vocabulary.

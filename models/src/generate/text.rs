@@ -78,7 +78,8 @@ impl Iterator for TextGeneration<'_> {
     }
 }
 
-/// What follows each of `prompts`, written together.
+/// What follows each of `prompts`, written together. Prompts of different lengths in tokens take memory and time that grow with
+/// the square of the longest, see [`Batch`].
 ///
 /// # Errors
 /// As [`TextGeneration::new`].
