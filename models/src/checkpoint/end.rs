@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{CONFIG, TOKENIZER};
-use crate::{Error, Result, Tokenizer};
+use super::{CONFIG, load_tokenizer};
+use crate::{Error, Result};
 
 /// The file with what Python's `generate` does by default, where there is one.
 pub const GENERATION_CONFIG: &str = "generation_config.json";
@@ -33,7 +33,7 @@ pub fn end_tokens(dir: &Path) -> Result<Vec<i64>> {
         }
     }
     if tokens.is_empty()
-        && let Ok(tokenizer) = Tokenizer::load(dir.join(TOKENIZER))
+        && let Ok(Some(tokenizer)) = load_tokenizer(dir)
     {
         tokens.extend(tokenizer.end_of_text());
     }

@@ -2,12 +2,13 @@
 //! `tokenizer_config.json`.
 //!
 //! Python's `AutoModelForCausalLM.from_pretrained(dir)` reads what [`save`] writes, and [`load`] reads what
-//! `save_pretrained(dir)` writes.
+//! `save_pretrained(dir)` writes; of older directories also the tokenizer in `vocab.json` and `merges.txt`.
 
 mod config;
 mod end;
 mod gpt2;
 mod llama;
+mod tokenizer;
 mod weights;
 
 use std::path::Path;
@@ -19,6 +20,8 @@ use crate::{Error, LanguageModel, Result, Tokenizer};
 
 pub use config::ConfigFile;
 pub use end::{GENERATION_CONFIG, end_tokens};
+pub(crate) use tokenizer::need_tokenizer;
+pub use tokenizer::{VOCAB_AND_MERGES, load_tokenizer};
 pub use weights::{from_hugging_face, to_hugging_face};
 
 /// The file with the sizes of the model.
@@ -159,10 +162,47 @@ pub fn load_model(dir: &Path) -> Result<Box<dyn LanguageModel>> {
 /// # Errors
 /// As [`load_model`].
 pub fn load_model_as(dir: &Path, dtype: impl Into<Option<DType>>) -> Result<Box<dyn LanguageModel>> {
+    load_with(dir, dtype.into(), |dir| Reader::open(dir))
+}
+
+/// [`load_model`] without reading the weights: those of safetensors files are mapped into memory and read where and when they
+/// are used, so that a large model is there at once, and several processes share one copy of it.
+///
+/// **For local files that you trust to stay as they are** as long as there is the model: a file that another program
+/// overwrites in place changes the model under way, and one that is cut short ends this process; see
+/// [`Reader::open_mapped`]. [`save`] is no danger, it renames.
+///
+/// A parameter that is not used as it stands in the file is copied into memory: one that becomes another dtype, that is written
+/// to (in training, all of them), and the matrices of a GPT-2 in the layers, which lie transposed in its files. So this is for
+/// Llama in the dtype in which it is to compute.
+///
+/// # Errors
+/// As [`load_model`], and when the system cannot map files.
+///
+/// ```
+/// use models::{Llama, LlamaConfig, checkpoint};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let dir = folder.path();
+/// let llama = Llama::new(LlamaConfig::new(10, 8, 16, 4))?;
+/// checkpoint::save_with(dir, &llama, None, &Default::default())?;
+/// let mapped = checkpoint::load_model_mapped(dir)?;
+/// assert_eq!(mapped.vocab(), 10);
+/// # Ok::<(), models::Error>(())
+/// ```
+pub fn load_model_mapped(dir: &Path) -> Result<Box<dyn LanguageModel>> {
+    load_with(dir, None, |dir| Reader::open_mapped(dir))
+}
+
+fn load_with(
+    dir: &Path,
+    dtype: Option<DType>,
+    open: impl FnOnce(&Path) -> Result<Reader>,
+) -> Result<Box<dyn LanguageModel>> {
     let path = dir.join(CONFIG);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
     let config = ConfigFile::from_json(&text).map_err(|e| Error::in_file(&path, e))?;
-    let reader = Reader::open(dir)?;
+    let reader = open(dir)?;
     let at = |e| match e {
         Error::Invalid(what) => Error::in_file(reader.files().path(), what),
         other => other,
@@ -171,20 +211,20 @@ pub fn load_model_as(dir: &Path, dtype: impl Into<Option<DType>>) -> Result<Box<
         let (name, dtype) = (&info.name, &info.dtype);
         return Err(at(Error::invalid(format!("{name:?} is {dtype}, a dtype that is not supported here"))));
     }
-    weights::model_from(config.model, &reader, dtype.into().or(config.dtype)).map_err(at)
+    weights::model_from(config.model, &reader, dtype.or(config.dtype)).map_err(at)
 }
 
 /// Reads the model and the tokenizer of the directory `dir`.
 ///
 /// # Errors
-/// As [`load_model`] and [`Tokenizer::load`], and when the tokenizer has more tokens than the model.
+/// As [`load_model`] and [`load_tokenizer`], when there is no tokenizer, and when it has more tokens than the model.
 pub fn load(dir: &Path) -> Result<(Box<dyn LanguageModel>, Tokenizer)> {
-    let tokenizer = Tokenizer::load(dir.join(TOKENIZER))?;
+    let tokenizer = need_tokenizer(dir)?;
     let model = load_model(dir)?;
     let (has, needs) = (tokenizer.vocab_size(), model.vocab());
     // Some models have more rows than their tokenizer has tokens, for the sake of speed.
     if has > needs {
-        return Err(Error::in_file(dir, format!("{TOKENIZER} has {has} tokens, {CONFIG} has {needs}")));
+        return Err(Error::in_file(dir, format!("the tokenizer has {has} tokens, {CONFIG} has {needs}")));
     }
     Ok((model, tokenizer))
 }
@@ -202,7 +242,7 @@ mod tests {
     }
 
     /// The message of the error, of one line, that loading `dir` gives.
-    fn refused(dir: &Path) -> String {
+    pub(super) fn refused(dir: &Path) -> String {
         let message = load(dir).err().expect("must be refused").to_string();
         assert!(!message.contains('\n'), "{message}");
         message

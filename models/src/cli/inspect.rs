@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::say;
-use crate::checkpoint::{CONFIG, TOKENIZER};
+use crate::checkpoint::{CONFIG, TOKENIZER, VOCAB_AND_MERGES};
 use crate::{Error, Result, weights};
 
 /// Options of `gpt inspect`.
@@ -35,7 +35,11 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
     }
     let total = |at: usize| dtypes.values().fold(0, |sum: u64, sums| sum.saturating_add(sums[at]));
     let beside = |name: &str| json_beside(&args.path, name);
-    let (config, tokenizer) = (beside(CONFIG)?, beside(TOKENIZER)?.map(|json| tokenizer(&json)));
+    let config = beside(CONFIG)?;
+    let (from, tokenizer) = match beside(TOKENIZER)? {
+        Some(json) => (TOKENIZER.to_string(), Some(tokenizer(&json))),
+        None => (VOCAB_AND_MERGES.join(", "), of_two_files(&args.path)?),
+    };
     if args.json {
         let names: Vec<String> = files.files.iter().map(|file| file.display().to_string()).collect();
         let infos = tensors
@@ -97,7 +101,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
         }
     };
     section(&mut text, "metadata", metadata.iter().map(|(k, v)| [format!("  {}", escaped(k)), escaped(v)]).collect());
-    for (title, json) in [(CONFIG, &config), (TOKENIZER, &tokenizer)] {
+    for (title, json) in [(CONFIG, &config), (&*from, &tokenizer)] {
         let entries = json.iter().filter_map(Json::as_object).flatten().filter(|(_, value)| !value.is_null());
         let shown = |value: &Json| value.as_str().map_or_else(|| value.to_string(), escaped);
         section(&mut text, title, entries.map(|(k, v)| [format!("  {}", escaped(k)), shown(v)]).collect());
@@ -125,6 +129,17 @@ fn tokenizer(json: &Json) -> Json {
         "merges": entries(&json["model"]["merges"]),
         "added_tokens": entries(&json["added_tokens"]),
     })
+}
+
+/// The same of the two files of an older directory, if `path` is one.
+fn of_two_files(path: &Path) -> Result<Option<Json>> {
+    let [vocab, merges] = VOCAB_AND_MERGES;
+    let merges = path.join(merges);
+    let Some(vocab) = json_beside(path, vocab)?.filter(|_| merges.exists()) else { return Ok(None) };
+    let text = std::fs::read_to_string(&merges).map_err(|e| Error::read(&merges, e))?;
+    let lines = text.lines().filter(|line| !(line.is_empty() || line.starts_with("#version")));
+    let vocabulary = vocab.as_object().map(serde_json::Map::len);
+    Ok(Some(json!({ "model": "BPE", "vocabulary": vocabulary, "merges": lines.count(), "added_tokens": null })))
 }
 
 /// Bytes in powers of 1024.

@@ -56,7 +56,7 @@ fn json(tokens: &[Vec<u8>]) -> String {
     });
     let merges = merges.collect();
     vocab.insert(super::END_OF_TEXT[0].into(), tokens.len().into());
-    gpt2_json(vocab, merges, tokens.len())
+    gpt2_json(vocab, merges, &[(super::END_OF_TEXT[0], tokens.len() as u64)])
 }
 
 /// Where the two parts meet of which `token` is made: what is left of its bytes when all tokens that come before it are

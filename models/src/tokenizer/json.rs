@@ -43,7 +43,7 @@ pub(super) fn byte_level(words: bool) -> Value {
 }
 
 /// The entry of a special token among the added tokens.
-pub(super) fn special_token(content: &str, id: usize) -> Value {
+fn special_token(content: &str, id: u64) -> Value {
     json!({
         "id": id,
         "content": content,
@@ -55,10 +55,10 @@ pub(super) fn special_token(content: &str, id: usize) -> Value {
     })
 }
 
-/// The `tokenizer.json` of a byte-level BPE tokenizer as GPT-2's, with the one special token `<|endoftext|>`.
-pub(super) fn gpt2_json(vocab: Map<String, Value>, merges: Vec<Value>, end_of_text: usize) -> String {
+/// The `tokenizer.json` of a byte-level BPE tokenizer as GPT-2's, with these special tokens and their ids.
+pub(super) fn gpt2_json(vocab: Map<String, Value>, merges: Vec<Value>, special: &[(&str, u64)]) -> String {
     let parts = Parts {
-        added_tokens: vec![special_token(super::END_OF_TEXT[0], end_of_text)],
+        added_tokens: special.iter().map(|&(token, id)| special_token(token, id)).collect(),
         pre_tokenizer: byte_level(true),
         decoder: byte_level(true),
     };

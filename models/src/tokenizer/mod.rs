@@ -7,6 +7,7 @@
 //! | `stream.rs` | [`DecodeStream`]: ids in, text out as soon as it is whole |
 //! | `train.rs` | [`Tokenizer::train_bpe`]: byte-level BPE learnt from a text |
 //! | `gpt2.rs` | [`Tokenizer::gpt2`]: the vocabulary of GPT-2 |
+//! | `pair.rs` | [`Tokenizer::from_vocab_and_merges`]: the files of older directories |
 //! | `pieces.rs` | where a long text can be cut without changing its tokens |
 //! | `json.rs` | the text of a `tokenizer.json` that is made here |
 //! | `guard.rs` | what keeps a panic of the library from getting out |
@@ -17,6 +18,7 @@ mod chars;
 mod gpt2;
 mod guard;
 mod json;
+mod pair;
 mod pieces;
 mod stream;
 mod train;

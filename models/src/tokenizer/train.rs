@@ -90,7 +90,7 @@ impl Tokenizer {
         let mut model = serde_json::to_value(model).map_err(Error::invalid)?;
         let vocab: Map<String, Value> = serde_json::from_value(model["vocab"].take()).map_err(Error::invalid)?;
         let merges: Vec<Value> = serde_json::from_value(model["merges"].take()).map_err(Error::invalid)?;
-        Tokenizer::from_json(&gpt2_json(vocab, merges, 0))
+        Tokenizer::from_json(&gpt2_json(vocab, merges, &[(END_OF_TEXT[0], 0)]))
     }
 }
 

@@ -31,9 +31,10 @@ pub(in crate::cli) struct TrainArgs {
     /// Go on with the run in --out, whose options hold where none are given; begin it where there is none
     #[arg(long)]
     pub(super) resume: bool,
-    /// What the tokens are: char (those of the text), byte, bpe:N (N tokens, learnt from the text for training), or a
-    /// tokenizer.json or a directory with one [default: that of --init-from, or else char]
-    #[arg(long, value_name = "char|byte|bpe:N|PATH")]
+    /// What the tokens are: char (those of the text), byte, gpt2 (the 50257 of GPT-2), bpe:N (N tokens, learnt from the text
+    /// for training), or a tokenizer.json or a directory with one, or with vocab.json and merges.txt
+    /// [default: that of --init-from, or else char]
+    #[arg(long, value_name = "char|byte|gpt2|bpe:N|PATH")]
     pub(super) tokenizer: Option<TokenizerSource>,
     /// Begin with the model in this directory instead of a new one: fine-tuning. Its sizes stay, but --context may be less
     #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "layers", "heads", "width"])]

@@ -48,9 +48,11 @@ pub(super) enum TokenizerSource {
     Char,
     /// The 256 bytes.
     Byte,
+    /// The vocabulary of GPT-2.
+    Gpt2,
     /// Byte-level BPE with so many tokens, learnt from the text.
     Bpe(usize),
-    /// A `tokenizer.json`, or a directory with one.
+    /// A `tokenizer.json`, or a directory with one or with the two files of older ones.
     File(PathBuf),
 }
 
@@ -59,9 +61,10 @@ impl FromStr for TokenizerSource {
 
     fn from_str(text: &str) -> std::result::Result<TokenizerSource, String> {
         match text {
-            "" => Err("char, byte, bpe:N or a path is missing".to_owned()),
+            "" => Err("char, byte, gpt2, bpe:N or a path is missing".to_owned()),
             "char" => Ok(TokenizerSource::Char),
             "byte" => Ok(TokenizerSource::Byte),
+            "gpt2" => Ok(TokenizerSource::Gpt2),
             _ => match text.strip_prefix("bpe:").map(str::parse) {
                 None => Ok(TokenizerSource::File(text.into())),
                 Some(Ok(size)) => Ok(TokenizerSource::Bpe(size)),
@@ -76,6 +79,7 @@ impl fmt::Display for TokenizerSource {
         match self {
             TokenizerSource::Char => f.write_str("char"),
             TokenizerSource::Byte => f.write_str("byte"),
+            TokenizerSource::Gpt2 => f.write_str("gpt2"),
             TokenizerSource::Bpe(size) => write!(f, "bpe:{size}"),
             TokenizerSource::File(path) => write!(f, "{}", path.display()),
         }
@@ -96,9 +100,21 @@ impl From<TokenizerSource> for String {
     }
 }
 
-/// Reads the tokenizer `path`: a `tokenizer.json`, or the one in a directory.
+/// Reads the tokenizer `path`: a `tokenizer.json`, or that of a directory.
 pub(super) fn read_tokenizer(path: &Path) -> Result<Tokenizer> {
-    if path.is_dir() { Tokenizer::load(path.join(checkpoint::TOKENIZER)) } else { Tokenizer::load(path) }
+    if path.is_dir() { checkpoint::need_tokenizer(path) } else { Tokenizer::load(path) }
+}
+
+/// The vocabulary of GPT-2.
+#[cfg(feature = "gpt2-vocabulary")]
+fn gpt2() -> Result<Tokenizer> {
+    Ok(Tokenizer::gpt2())
+}
+
+#[cfg(not(feature = "gpt2-vocabulary"))]
+fn gpt2() -> Result<Tokenizer> {
+    let what = "this program was built without the feature gpt2-vocabulary; give a directory of GPT-2 instead";
+    Err(Error::invalid(format!("--tokenizer gpt2: {what}")))
 }
 
 /// The tokenizer of a new run.
@@ -106,11 +122,12 @@ pub(super) fn tokenizer(settings: &mut Settings, texts: &Texts) -> Result<Tokeni
     let chars = || Tokenizer::chars(&texts.text).map_err(|e| Error::invalid(format!("{}: {e}", texts.name)));
     match &settings.tokenizer {
         None => match &settings.init_from {
-            Some(dir) => Tokenizer::load(Path::new(dir).join(checkpoint::TOKENIZER)),
+            Some(dir) => checkpoint::need_tokenizer(Path::new(dir)),
             None => chars(),
         },
         Some(TokenizerSource::Char) => chars(),
         Some(TokenizerSource::Byte) => Ok(Tokenizer::bytes()),
+        Some(TokenizerSource::Gpt2) => gpt2(),
         Some(TokenizerSource::Bpe(size)) => {
             let mut progress = Progress::new();
             let learnt = Tokenizer::train_bpe(texts.for_training(), *size, |done, total| {
@@ -190,9 +207,22 @@ pub(super) fn describe(name: &str, config: &ModelConfig) -> String {
 mod tests {
     use super::*;
 
+    /// A run of the program would spend a minute on the sample of so large a vocabulary.
+    #[cfg(feature = "gpt2-vocabulary")]
+    #[test]
+    fn gpt2_is_built_in_and_no_other_run_goes_on_with_it() {
+        let of = |source: &str| Settings { tokenizer: Some(source.parse().unwrap()), ..Settings::default() };
+        let texts = Texts { name: "a text".into(), text: "to be".into(), validation: None };
+        let mut settings = of("gpt2");
+        assert_eq!(tokenizer(&mut settings, &texts).unwrap(), Tokenizer::gpt2());
+        assert_eq!(Settings::from_json(&settings.to_json()).unwrap(), settings);
+        assert_eq!(of("byte").differences(&settings), ["--tokenizer gpt2 instead of byte"]);
+        assert_eq!(settings.differences(&of("./gpt2")), ["--tokenizer ./gpt2 instead of gpt2"]);
+    }
+
     #[test]
     fn a_source_is_read_and_written() {
-        for text in ["char", "byte", "bpe:300", "some/tokenizer.json", "./char"] {
+        for text in ["char", "byte", "gpt2", "bpe:300", "some/tokenizer.json", "./char", "./gpt2"] {
             let source: TokenizerSource = text.parse().unwrap();
             assert_eq!(source.to_string(), text);
             assert_eq!(matches!(source, TokenizerSource::File(_)), text.contains('/'));

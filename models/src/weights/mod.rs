@@ -20,7 +20,9 @@
 //! # Ok::<(), models::Error>(())
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+mod reader;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
@@ -28,6 +30,8 @@ use tensor::{DType, Tensor, safetensors};
 
 use crate::data::{npz, pth};
 use crate::{Error, Result};
+
+pub use reader::Reader;
 
 /// What the weights of a model directory may be called, the first being preferred.
 pub(crate) const NAMES: [&str; 4] =
@@ -114,8 +118,10 @@ impl Files {
         self.index.as_ref().map_or(&self.files[0], |(index, _)| index)
     }
 
-    fn safetensors(&self) -> Result<safetensors::Reader> {
-        safetensors::Reader::open(self.path()).map_err(Error::invalid)
+    fn safetensors(&self, mapped: bool) -> Result<safetensors::Reader> {
+        let path = self.path();
+        let opened = if mapped { safetensors::Reader::open_mapped(path) } else { safetensors::Reader::open(path) };
+        opened.map_err(Error::invalid)
     }
 
     /// Checks that `found`, names with the files that they are in, is what the index says, and has no name twice.
@@ -204,7 +210,7 @@ impl Info {
 /// When a file cannot be read or is damaged.
 pub fn list(files: &Files) -> Result<(Vec<Info>, Metadata)> {
     if files.format == Format::Safetensors {
-        let reader = files.safetensors()?;
+        let reader = files.safetensors(false)?;
         return Ok((reader.tensors().iter().map(Info::in_safetensors).collect(), reader.metadata().to_vec()));
     }
     let (mut infos, mut metadata, mut places) = (Vec::new(), Vec::new(), Vec::new());
@@ -269,104 +275,6 @@ fn walk(
     Ok(())
 }
 
-/// An open checkpoint of any format, whose tensors are read one at a time: no more than the one that is asked for is in
-/// memory, but of NPZ files, which are compressed, all are from the beginning.
-///
-/// Of PyTorch's files it has the state dict; see [`pth::load_state_dict`].
-pub struct Reader {
-    files: Files,
-    infos: Vec<Info>,
-    places: HashMap<String, usize>,
-    metadata: Metadata,
-    contents: Contents,
-}
-
-/// Where the tensors of a [`Reader`] come from; in the order of its list.
-enum Contents {
-    Safetensors(safetensors::Reader),
-    /// The files, and the file and the place in it of each tensor.
-    PyTorch(Vec<pth::StateDict>, Vec<(usize, usize)>),
-    Npz(Vec<Tensor>),
-}
-
-impl Reader {
-    /// Opens the checkpoint `path`; see [`find`].
-    ///
-    /// # Errors
-    /// When a file cannot be read or is damaged, or two have a tensor of one name.
-    pub fn open(path: impl AsRef<Path>) -> Result<Reader> {
-        let files = find(path)?;
-        let (mut infos, mut metadata, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        let contents = match files.format {
-            Format::Safetensors => {
-                let reader = files.safetensors()?;
-                infos.extend(reader.tensors().iter().map(Info::in_safetensors));
-                metadata = reader.metadata().to_vec();
-                Contents::Safetensors(reader)
-            }
-            Format::PyTorch => {
-                let (mut parts, mut at) = (Vec::new(), Vec::new());
-                for file in &files.files {
-                    let part = pth::StateDict::open(file)?;
-                    at.extend((0..part.tensors().len()).map(|tensor| (parts.len(), tensor)));
-                    infos.extend(part.tensors().iter().map(|(name, info)| Info::in_pytorch(name.clone(), info)));
-                    places.resize(infos.len(), file.as_path());
-                    parts.push(part);
-                }
-                Contents::PyTorch(parts, at)
-            }
-            Format::Npz => {
-                let mut tensors = Vec::new();
-                for file in &files.files {
-                    for (name, tensor) in npz::load(file)? {
-                        infos.push(Info::of(&name, &tensor));
-                        tensors.push(tensor);
-                    }
-                    places.resize(infos.len(), file.as_path());
-                }
-                Contents::Npz(tensors)
-            }
-        };
-        if files.format != Format::Safetensors {
-            files.check(infos.iter().map(|info| info.name.as_str()).zip(places))?;
-        }
-        let places = infos.iter().enumerate().map(|(at, info)| (info.name.clone(), at)).collect();
-        Ok(Reader { files, infos, places, metadata, contents })
-    }
-
-    /// The files that it reads.
-    pub fn files(&self) -> &Files {
-        &self.files
-    }
-
-    /// What is known of the tensors, in the order of their names (PyTorch, NPZ: of the files).
-    pub fn tensors(&self) -> &[Info] {
-        &self.infos
-    }
-
-    /// The metadata of safetensors files.
-    pub fn metadata(&self) -> &[(String, String)] {
-        &self.metadata
-    }
-
-    /// The tensor called `name`.
-    ///
-    /// # Errors
-    /// When there is none, the file cannot be read or is damaged there, or the tensor has a dtype that does not exist here.
-    pub fn tensor(&self, name: &str) -> Result<Tensor> {
-        let at = self.places.get(name);
-        let at = *at.ok_or_else(|| Error::in_file(self.files.path(), format!("there is no tensor {name:?}")))?;
-        match &self.contents {
-            Contents::Safetensors(reader) => reader.tensor(name).map_err(Error::invalid),
-            Contents::PyTorch(parts, places) => {
-                let (part, tensor) = places[at];
-                parts[part].tensor(tensor)
-            }
-            Contents::Npz(tensors) => Ok(tensors[at].clone()),
-        }
-    }
-}
-
 /// The tensors of the checkpoint `path` with their names, and the metadata of safetensors files. Of PyTorch's files it is
 /// the state dict, tensors that share memory there sharing it here; see [`pth::load_state_dict`].
 ///
@@ -375,7 +283,7 @@ impl Reader {
 pub fn load(path: impl AsRef<Path>) -> Result<(Vec<(String, Tensor)>, Metadata)> {
     let files = find(path)?;
     if files.format == Format::Safetensors {
-        let read = files.safetensors()?.read_all().map_err(Error::invalid)?;
+        let read = files.safetensors(false)?.read_all().map_err(Error::invalid)?;
         return Ok((read.tensors, read.metadata));
     }
     let (mut tensors, mut places) = (Vec::new(), Vec::new());
