@@ -38,19 +38,66 @@ impl Prediction {
     }
 }
 
-/// The loss of `ids`, each token predicted once from those before it in its window; `watch(done, total)` is told after
-/// each batch how many tokens have been predicted.
+/// How a text is cut into windows: what each token of it is predicted from.
 ///
-/// A window is as long as the context. With a `stride` of the context (the largest that is possible, and the default of
-/// `gpt eval`) windows do not overlap, so that the first tokens of each see little of what precedes them; with a smaller
-/// one, each window predicts only its last `stride` tokens and sees at least `context - stride` before them, at
-/// `context / stride` times the cost.
+/// Windows begin at the tokens 0, `stride`, `2 stride` and so on. One that begins at `w` shows the model `context` tokens,
+/// `w..w + context`, and predicts what follows each of them; what an earlier window has predicted counts no second time. So the
+/// token `i` (from 1: nothing precedes token 0, which is not predicted) is predicted from the tokens `w..i`, where
+///
+/// ```text
+/// w = 0                                          for i <= context
+/// w = ceil((i - context) / stride) * stride      for others
+/// ```
+///
+/// These are all `i` tokens before it if `i <= context`, and else at least `context - stride + 1` and at most `context` of them.
+///
+/// | `stride` | a token beyond the first window sees | the model computes each token |
+/// | --- | --- | --- |
+/// | `context`, as [`Windows::new`] has it | 1 to `context` tokens: windows do not overlap | once |
+/// | `context / 2` | `context / 2 + 1` to `context` tokens | twice |
+/// | 1 | `context` tokens | `context` times |
+///
+/// ```
+/// use models::evaluate::Windows;
+///
+/// assert_eq!(Windows::new(8), Windows { context: 8, stride: 8 });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windows {
+    /// The tokens that a window shows the model: 1 to the model's context. Fewer show how much the model makes of long contexts,
+    /// or compare it with one that has a shorter one.
+    pub context: usize,
+    /// The tokens by which a window begins after the one before, and which it alone predicts: 1 to `context`.
+    pub stride: usize,
+}
+
+impl Windows {
+    /// Windows of `context` tokens that do not overlap.
+    pub fn new(context: usize) -> Windows {
+        Windows { context, stride: context }
+    }
+
+    fn check(self, most: usize) -> Result<()> {
+        let Windows { context, stride } = self;
+        let problem = if !(1..=most).contains(&context) {
+            format!("the context {context} of a window is not in 1..={most}, the context of the model")
+        } else if !(1..=context).contains(&stride) {
+            format!("the stride {stride} is not in 1..={context}, the context of a window")
+        } else {
+            return Ok(());
+        };
+        Err(Error::invalid(problem))
+    }
+}
+
+/// The loss of `ids`: every token but the first is predicted once, from those that [`Windows`] says; `watch(done, total)` is
+/// told after each batch how many have been.
 ///
 /// The model is set to evaluation mode meanwhile.
 ///
 /// # Errors
-/// When there are fewer than 2 tokens, one is outside the vocabulary, the stride is 0 or longer than the context, or the
-/// loss is not finite.
+/// When there are fewer than 2 tokens, one is outside the vocabulary, a window's context is 0 or longer than the model's, the
+/// stride is 0 or longer than the window's context, or the loss is not finite.
 ///
 /// # Differs
 /// A window predicts the token after each of its `context` tokens, as in training. In the script of Hugging Face's guide
@@ -61,10 +108,12 @@ impl Prediction {
 /// The stride: Hugging Face's guide "Perplexity of fixed-length models".
 ///
 /// ```
-/// use models::{Gpt, GptConfig, evaluate::perplexity};
+/// use models::evaluate::{Windows, perplexity};
+/// use models::{Gpt, GptConfig};
 ///
 /// let gpt = Gpt::new(GptConfig::new(10, 4, 8))?;
-/// let found = perplexity(&gpt, &[3, 1, 4, 1, 5, 9, 2, 6, 5], 4, |_, _| ())?;
+/// let ids = [3, 1, 4, 1, 5, 9, 2, 6, 5];
+/// let found = perplexity(&gpt, &ids, Windows::new(4), |_, _| ())?;
 /// assert_eq!(found.tokens, 8);
 /// assert!((found.loss - 10f64.ln()).abs() < 0.2); // nothing learnt yet
 /// # Ok::<(), models::Error>(())
@@ -72,14 +121,12 @@ impl Prediction {
 pub fn perplexity(
     model: &dyn LanguageModel,
     ids: &[i64],
-    stride: usize,
+    windows: Windows,
     mut watch: impl FnMut(usize, usize),
 ) -> Result<Prediction> {
-    let context = model.context();
     check_ids(ids, model.vocab())?;
-    if !(1..=context).contains(&stride) {
-        return Err(Error::invalid(format!("the stride {stride} is not in 1..={context}, the context of the model")));
-    }
+    windows.check(model.context())?;
+    let Windows { context, stride } = windows;
     if ids.len() < 2 {
         let tokens = if ids.is_empty() { "no token" } else { "one token" };
         return Err(Error::invalid(format!(
@@ -185,12 +232,12 @@ mod tests {
     }
 
     /// The definition, one token at a time.
-    fn one_by_one(model: &Gpt, ids: &[i64], stride: usize) -> f64 {
+    fn one_by_one(model: &Gpt, ids: &[i64], Windows { context, stride }: Windows) -> f64 {
         model.eval();
         let mut nats = 0.0;
         for target in 1..ids.len() {
             // The windows end at context, context + stride, ..: the first that reaches the target predicts it.
-            let beyond = target.saturating_sub(6).div_ceil(stride) * stride;
+            let beyond = target.saturating_sub(context).div_ceil(stride) * stride;
             let window = &ids[beyond..target];
             let logits = model.forward(&Tensor::from_slice(window, [1, window.len()])).value();
             let last = logits.select(1, window.len() - 1).log_softmax(-1);
@@ -203,15 +250,17 @@ mod tests {
     fn every_token_counts_once_and_sees_what_its_window_holds() {
         let gpt = model();
         for n in [2, 3, 6, 7, 8, 12, 13, 14, 30, 31] {
-            for stride in 1..=6 {
+            for windows in
+                [1, 4, 6].into_iter().flat_map(|context| (1..=context).map(move |stride| Windows { context, stride }))
+            {
                 let mut told = Vec::new();
                 let ids = ids(n);
                 gpt.train();
-                let found = perplexity(&gpt, &ids, stride, |done, total| told.push((done, total))).unwrap();
+                let found = perplexity(&gpt, &ids, windows, |done, total| told.push((done, total))).unwrap();
                 assert!(gpt.is_training());
                 assert_eq!((found.tokens, told.last()), (n - 1, Some(&(n - 1, n - 1))));
-                let expected = one_by_one(&gpt, &ids, stride);
-                assert!((found.loss - expected).abs() < 1e-5, "{n} tokens, stride {stride}: {} {expected}", found.loss);
+                let expected = one_by_one(&gpt, &ids, windows);
+                assert!((found.loss - expected).abs() < 1e-5, "{n} tokens, {windows:?}: {} {expected}", found.loss);
             }
         }
     }
@@ -222,7 +271,7 @@ mod tests {
         let data = TextDataset::from_ids(ids(20_000), 6).unwrap();
         let expected = train::evaluate(&gpt, data.validation(50));
         let mut batches = 0;
-        let found = perplexity(&gpt, data.tokens(Split::Validation), 6, |_, _| batches += 1).unwrap();
+        let found = perplexity(&gpt, data.tokens(Split::Validation), Windows::new(6), |_, _| batches += 1).unwrap();
         assert!((found.loss - expected).abs() < 1e-6, "{} {expected}", found.loss);
         // 1999 predictions: 333 windows in one batch and one short window.
         assert_eq!((found.tokens, batches), (1999, 2));
@@ -244,16 +293,20 @@ mod tests {
     #[test]
     fn what_cannot_be_evaluated_is_refused() {
         let gpt = model();
-        let refused = |ids: &[i64], stride: usize, says: &str| {
-            let message = perplexity(&gpt, ids, stride, |_, _| ()).unwrap_err().to_string();
+        let refused_in = |ids: &[i64], windows: Windows, says: &str| {
+            let message = perplexity(&gpt, ids, windows, |_, _| ()).unwrap_err().to_string();
             assert!(message.contains(says), "{message}");
         };
+        let refused = |ids: &[i64], stride: usize, says: &str| refused_in(ids, Windows { context: 6, stride }, says);
         refused(&[], 6, "no token");
         refused(&[1], 6, "one token");
         refused(&[1, 9], 6, "token 9 is outside the model's vocabulary of 9");
         refused(&[1, -1], 6, "token -1");
         refused(&[1, 2], 0, "stride 0");
         refused(&[1, 2], 7, "1..=6");
+        refused_in(&[1, 2], Windows { context: 4, stride: 5 }, "the stride 5 is not in 1..=4, the context of a window");
+        refused_in(&[1, 2], Windows::new(7), "the context 7 of a window is not in 1..=6, the context of the model");
+        refused_in(&[1, 2], Windows::new(0), "the context 0");
         nn::init::constant_(&gpt.parameters()[0], f64::NAN);
         refused(&[1, 2], 6, "not finite");
     }

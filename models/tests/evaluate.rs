@@ -126,6 +126,23 @@ fn a_text_longer_than_the_context_is_cut_into_windows() {
     let overlapping = eval(&["--stride", "1"]);
     assert_eq!(overlapping["tokens"], whole["tokens"]);
     assert_ne!(overlapping["loss"], whole["loss"]);
+    // A window of one token: each is predicted from the one before it alone, whose logits are the first of any text.
+    assert_eq!(whole, eval(&["--context", "6"]));
+    let pairs = eval(&["--context", "1"]);
+    let mut nats = 0.0;
+    for pair in ids.windows(2) {
+        // Equal pairs have equal losses.
+        let file = format!("l{}", pair[0]);
+        if !dir.path().join(&file).exists() {
+            succeeds(dir.path(), &["logits", "--model", "model", "--ids", &listed(&pair[..1]), "--out", &file]);
+        }
+        let log_p = tensors(&dir.path().join(&file))["logits"].to_dtype(DType::F64).log_softmax(-1);
+        nats -= log_p.get::<f64>(&[0, pair[1] as usize]);
+    }
+    near(&pairs["loss"], nats / (ids.len() - 1) as f64);
+    assert_eq!(pairs["tokens"], whole["tokens"]);
+    assert_eq!(eval(&["--context", "4"]), eval(&["--context", "4", "--stride", "4"]));
+    assert_ne!(eval(&["--context", "4"])["loss"], whole["loss"]);
 }
 
 #[test]
@@ -153,6 +170,9 @@ fn what_cannot_be_evaluated_is_refused_in_one_line() {
         (eval(&["--ids", "-1,2"]), "token -1"),
         (eval(&["--ids", "1,2", "--stride", "7"]), "stride 7"),
         (eval(&["--ids", "1,2", "--stride", "0"]), "at least 1"),
+        (eval(&["--ids", "1,2", "--context", "7"]), "context 7 of a window is not in 1..=6"),
+        (eval(&["--ids", "1,2", "--context", "4", "--stride", "5"]), "stride 5 is not in 1..=4"),
+        (eval(&["--ids", "1,2", "--context", "0"]), "at least 1"),
         (vec!["eval", "--ids", "1,2"], "--model"),
         (vec!["eval", "--model", "nowhere", "--ids", "1,2"], "nowhere"),
         (logits(&[]), "--ids"),

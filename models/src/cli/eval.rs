@@ -7,14 +7,19 @@ use clap::Args;
 use serde_json::json;
 
 use super::{read_text, say, size, threads, token_id};
-use crate::evaluate::perplexity;
+use crate::evaluate::{Windows, perplexity};
 use crate::progress::Progress;
 use crate::{Error, Result, Tokenizer, checkpoint};
 
 /// Options of `gpt eval`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  gpt eval --model runs/mine --data held_out.txt --json\n  \
-                        gpt eval --model runs/mine --ids 5,3,17,9 --json")]
+                        gpt eval --model runs/mine --data held_out.txt --context 64 --stride 32\n  \
+                        gpt eval --model runs/mine --ids 5,3,17,9 --json\n\n\
+                        Every token but the first, which nothing precedes, is predicted once. Windows of --context tokens \
+                        begin at every --stride-th token; a token is predicted by the first window that reaches it, from the \
+                        tokens of that window before it: all of them up to --context tokens into the text, and after that at \
+                        least --context - --stride + 1 and at most --context. No token that begins a text is put before it.")]
 pub(super) struct EvalArgs {
     /// The model directory
     #[arg(long, value_name = "DIR")]
@@ -25,8 +30,11 @@ pub(super) struct EvalArgs {
     /// The tokens to predict; no tokenizer is needed for them
     #[arg(long, value_name = "1,2,..", value_delimiter = ',', allow_hyphen_values = true, value_parser = token_id)]
     pub(super) ids: Option<Vec<i64>>,
-    /// Tokens that each window adds to those before it; fewer let each see more, and take longer
-    /// [default: the context, so that windows do not overlap]
+    /// Tokens that the model sees at once, at most as many as it can [default: as many as it can]
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub(super) context: Option<usize>,
+    /// Tokens by which a window begins after the one before, and which it alone predicts; fewer let each token see more, and take
+    /// --context / --stride times as long [default: --context, so that windows do not overlap]
     #[arg(long, value_name = "N", value_parser = size)]
     pub(super) stride: Option<usize>,
     /// Threads to compute with [default: one per core]
@@ -61,7 +69,9 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     };
     let mut progress = Progress::new();
     let started = Instant::now();
-    let found = perplexity(&*model, &ids, args.stride.unwrap_or(model.context()), |done, total| {
+    let context = args.context.unwrap_or(model.context());
+    let windows = Windows { context, stride: args.stride.unwrap_or(context) };
+    let found = perplexity(&*model, &ids, windows, |done, total| {
         if started.elapsed() >= QUIET {
             let speed = done as f64 / started.elapsed().as_secs_f64();
             progress.update(done, total, &format!("tokens  {speed:.0} tokens/s"));
@@ -93,7 +103,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
 
 /// The bytes of the text of `ids` without the first, where the directory has a tokenizer that tells.
 fn decoded_bytes(dir: &Path, ids: &[i64]) -> Option<usize> {
-    let tokenizer = Tokenizer::load(dir.join(checkpoint::TOKENIZER)).ok()?;
+    let tokenizer = checkpoint::load_tokenizer(dir).ok()??;
     let text = tokenizer.decode(ids).ok()?;
     // A replacement character stands for bytes that are no whole character; nobody knows how many.
     if text.contains(char::REPLACEMENT_CHARACTER) { None } else { predicted_bytes(&tokenizer, ids, &text) }
