@@ -204,14 +204,15 @@ fn ops(threads: usize, json: bool) -> Result<()> {
 fn kernels(filter: &str, threads: usize, seconds: f64, megabytes: usize, json: bool) -> Result<()> {
     let time = duration(seconds)?;
     // AdamW has four arrays, and while they are made there is a fifth.
-    let needs = 5 * (megabytes as u128) << 20;
+    let needs = (5 * megabytes as u128) << 20;
     if total_memory().is_some_and(|has| needs > u128::from(has)) {
         let what = format!("--megabytes {megabytes}: five such arrays take {:.1} GB of memory", needs as f64 / 1e9);
         return Err(Error::invalid(what));
     }
     tensor::set_num_threads(threads);
     tensor::manual_seed(0);
-    let speed = bench::kernels(&KernelOptions { filter: filter.to_string(), time, bytes: megabytes << 20 })?;
+    let speed =
+        bench::kernels(&KernelOptions { filter: filter.to_string(), time, bytes: megabytes.saturating_mul(1 << 20) })?;
     let (limits, bandwidth) = (&speed.limits, &speed.limits.bandwidth);
     if json {
         let report = json!({
