@@ -80,7 +80,7 @@ impl Curve {
     }
 
     /// The picture: training loss (averaged over neighbouring steps in a long run) and validation loss against the
-    /// step.
+    /// step. Losses that are not finite are left out, those beyond a billion drawn there.
     ///
     /// # Errors
     /// When the drawing library refuses, which no finite curve provokes.
@@ -96,11 +96,15 @@ impl Curve {
         // A picture has no room for more points than this; averaging also shows the trend through the noise.
         const MOST: usize = 400;
         let group = self.points.len().div_ceil(MOST).max(1);
-        let train: Vec<(f64, f64)> = self.points.chunks(group).map(|steps| (middle(steps), mean(steps))).collect();
+        // Beyond this, which no loss reaches, the axis would have no room for its labels or overflow.
+        const HIGHEST: f64 = 1e9;
+        let shown = |(step, loss): (f64, f64)| loss.is_finite().then(|| (step, loss.clamp(-HIGHEST, HIGHEST)));
+        let train = self.points.chunks(group).map(|steps| (middle(steps), mean(steps)));
+        let train: Vec<(f64, f64)> = train.filter_map(shown).collect();
         let single = if train.len() == 1 { 3 } else { 0 };
-        let validation: Vec<(f64, f64)> =
-            self.points.iter().filter_map(|p| Some((p.step as f64, p.val_loss?))).collect();
-        let losses = || train.iter().chain(&validation).map(|&(_, loss)| loss).filter(|loss| loss.is_finite());
+        let validation = self.points.iter().filter_map(|p| Some((p.step as f64, p.val_loss?)));
+        let validation: Vec<(f64, f64)> = validation.filter_map(shown).collect();
+        let losses = || train.iter().chain(&validation).map(|&(_, loss)| loss);
         let (low, high) = losses().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
         // Enough for labels of two decimals to differ.
@@ -119,7 +123,7 @@ impl Curve {
             .configure_mesh()
             .x_desc("step")
             .y_desc("loss (nats per token)")
-            .x_labels((last as usize + 1).min(11)) // whole steps
+            .x_labels((last as usize).min(10) + 1) // whole steps
             .x_label_formatter(&|x| format!("{x:.0}"))
             .y_label_formatter(&|y| format!("{y:.2}"))
             .light_line_style(TRANSPARENT)
@@ -150,7 +154,7 @@ fn mean(points: &[Point]) -> f64 {
 
 /// The middle of the steps of `points`, which is not empty.
 fn middle(points: &[Point]) -> f64 {
-    (points[0].step + points[points.len() - 1].step) as f64 / 2.0
+    (points[0].step as f64 + points[points.len() - 1].step as f64) / 2.0
 }
 
 #[cfg(test)]
@@ -201,6 +205,22 @@ mod tests {
         let odd = Point { step: 1, loss: f64::NAN, lr: 0.0, val_loss: Some(f64::INFINITY) };
         let svg = Curve { points: vec![odd] }.to_svg("a<b> & \"c\"").unwrap();
         assert!(svg.contains("a&lt;b&gt; &amp;"), "{svg}");
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_drawn() {
+        let at = |step, loss: f64| Point { step, loss, lr: 0.0, val_loss: Some(loss) };
+        for extreme in [1e308, f64::MAX, f64::MIN, 1e-308, f64::INFINITY, f64::NAN] {
+            for (steps, others) in [([1, 2, 3], 2.0), ([1, 2, 3], extreme), ([1, usize::MAX - 1, usize::MAX], -extreme)]
+            {
+                let curve = Curve { points: vec![at(steps[0], extreme), at(steps[1], others), at(steps[2], extreme)] };
+                let svg = curve.to_svg("a run").unwrap();
+                assert!(svg.len() < 60_000 && !svg.contains("NaN") && !svg.contains("inf"), "{extreme}: {svg}");
+            }
+            // The sum of two is more than a number can be.
+            let many = (1..=900).map(|step| at(step, extreme)).collect();
+            assert!(Curve { points: many }.to_svg("a run").unwrap().len() < 200_000);
+        }
     }
 
     #[test]

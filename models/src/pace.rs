@@ -78,17 +78,25 @@ impl Pace {
         self.total
     }
 
+    /// The number of the last step, once it is fixed.
+    pub fn fixed(&self) -> Option<usize> {
+        match &self.budget {
+            Some(budget) if !budget.fixed => None,
+            _ => Some(self.total),
+        }
+    }
+
     /// The mean time of a step so far, the cold ones left out where there are others.
     pub fn step_time(&self) -> Duration {
         match self.steps.checked_sub(COLD) {
-            Some(warm @ 1..) => (self.training - self.cold) / warm as u32,
-            _ => self.training / self.steps.max(1) as u32,
+            Some(warm @ 1..) => (self.training - self.cold).div_f64(warm as f64),
+            _ => self.training.div_f64(self.steps.max(1) as f64),
         }
     }
 
     /// Counts a step that took `time`.
     pub fn after_step(&mut self, time: Duration) {
-        self.done += 1;
+        self.done = self.done.saturating_add(1);
         self.steps += 1;
         self.training += time;
         if self.steps == COLD {
@@ -144,7 +152,11 @@ mod tests {
         let mut pace = Pace::new(Length::Steps(7), EVALUATION, Instant::now());
         pace.after_step(seconds(100.0));
         pace.after_evaluation(seconds(100.0));
-        assert_eq!(pace.total(), 7);
+        assert_eq!((pace.total(), pace.fixed()), (7, Some(7)));
+        // That of a run within a time is none as long as it is measured; the largest number is one.
+        let within = Pace::new(Length::Within(seconds(100.0)), EVALUATION, Instant::now());
+        assert_eq!((within.total(), within.fixed()), (usize::MAX, None));
+        assert_eq!(Pace::new(Length::Steps(usize::MAX), EVALUATION, Instant::now()).fixed(), Some(usize::MAX));
     }
 
     #[test]

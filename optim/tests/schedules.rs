@@ -7,6 +7,7 @@ use optim::{
     ChainedScheduler, ConstantLR, CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, CyclicLROptions,
     ExponentialLR, LBFGS, LambdaLR, LinearLR, MultiplicativeLR, OneCycleLR, OneCycleLROptions, Optimizer, ParamGroup,
     PolynomialLR, ReduceLROnPlateau, ReduceLROnPlateauOptions, SGD, SGDOptions, Scheduler, SequentialLR, StepLR,
+    WarmupCosine,
 };
 use proptest::prelude::*;
 
@@ -279,6 +280,14 @@ proptest! {
         let mut optimizer = sgd();
         let mut part = PolynomialLR::new(&mut optimizer, 25, power);
         prop_assert_eq!(&whole[first..], &rates(&mut optimizer, &mut part, second)[..]);
+    }
+
+    #[test]
+    fn a_warm_up_of_any_length_rises(step in 0usize..1000, short in 0usize..10) {
+        for warmup in [usize::MAX, usize::MAX - short - 1] {
+            let rate = |i: usize| WarmupCosine::new(&mut sgd(), warmup, usize::MAX, 0.0).rate(1.0, i);
+            prop_assert!(rate(step) > 0.0 && rate(step) < rate(step + 1) && rate(step + 1) < 1e-15);
+        }
     }
 
     #[test]

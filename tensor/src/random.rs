@@ -78,7 +78,8 @@ impl Generator {
     /// The next draw.
     pub fn next_key(&mut self) -> DrawKey {
         let key = DrawKey { seed: self.seed, counter: self.counter };
-        self.counter += 1;
+        // A state from a file may have the last number.
+        self.counter = self.counter.wrapping_add(1);
         key
     }
 
@@ -261,6 +262,15 @@ mod tests {
         set_state(state);
         assert!(a.bit_eq(&Tensor::randn([5000], DType::F64)));
         assert!(!a.bit_eq(&Tensor::randn([5000], DType::F64)));
+    }
+
+    #[test]
+    fn after_the_last_draw_comes_the_first() {
+        let mut generator = Generator::from_state((3, u64::MAX));
+        let last = Tensor::rand_with([4], DType::F32, &mut generator);
+        assert_eq!(generator.state(), (3, 0));
+        let first = Tensor::rand_with([4], DType::F32, &mut generator);
+        assert!(first.bit_eq(&Tensor::rand_with([4], DType::F32, &mut Generator::new(3))) && !first.bit_eq(&last));
     }
 
     #[test]

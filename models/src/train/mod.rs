@@ -353,6 +353,38 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_numbers_are_numbers() {
+        let (_, model) = eventful();
+        let (data, model) = (data(), model());
+        let most = usize::MAX;
+        let options = TrainOptions { warmup: most, eval_every: most, eval_batches: most, ..options(most) };
+        let mut trainer = Trainer::new(&model, &data, &options).unwrap();
+        let step = trainer.step().unwrap();
+        assert!(step.lr > 0.0 && step.lr < 1e-20 && trainer.evaluate_if_due().unwrap().is_none());
+        let good = trainer.state();
+        assert_eq!(good.position.total, Some(most));
+        let resumed = |state: &State| Trainer::new(&model, &data, &options).unwrap().load_state(state);
+        resumed(&good).unwrap();
+        // What files may say: nothing overflows afterwards.
+        let mut state = good.clone();
+        state.position.generator.1 = u64::MAX;
+        state.position.default_generator.1 = u64::MAX;
+        state.position.since = serde_json::from_value(serde_json::json!({ "sum": 1e308, "count": u64::MAX })).unwrap();
+        state.position.seconds = 1e19;
+        let mut trainer = Trainer::new(&model, &data, &options).unwrap();
+        trainer.load_state(&state).unwrap();
+        trainer.step().unwrap();
+        assert!(trainer.time() > Duration::from_secs(1 << 62));
+        state.position.step = most;
+        state.optimizer.retain(|name, _| !name.ends_with(".step"));
+        assert!(resumed(&state).unwrap_err().to_string().contains("no step after"));
+        // As many batches as nobody waits for have a speed, too.
+        let options = TrainOptions { batch: most, accumulate: most, ..options };
+        let text = data.validation(most).collect::<Vec<_>>().len();
+        assert!(text > 0 && Trainer::new(&model, &data, &options).is_ok());
+    }
+
+    #[test]
     fn frozen_parameters_stay() {
         let (options, model) = eventful();
         let (data, model) = (data(), model());

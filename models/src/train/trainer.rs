@@ -152,7 +152,7 @@ impl<'a> Trainer<'a> {
         }
         let mut rng = Generator::new(options.seed);
         let sample = data.validation_sample(options.batch, options.eval_batches, &mut rng);
-        let window = (options.batch * data.context()) as f64;
+        let window = options.batch as f64 * data.context() as f64;
         let validation = data.tokens(Split::Validation).len() as f64;
         let evaluation = Evaluation {
             every: options.eval_every,
@@ -216,7 +216,8 @@ impl<'a> Trainer<'a> {
 
     /// Tokens per second of training since this process began, evaluations not counted.
     pub fn tokens_per_s(&self) -> f64 {
-        let tokens = (self.options.batch * self.options.accumulate * self.data.context()) as f64;
+        let TrainOptions { batch, accumulate, .. } = self.options;
+        let tokens = batch as f64 * accumulate as f64 * self.data.context() as f64;
         tokens / self.pace.step_time().as_secs_f64()
     }
 
@@ -306,7 +307,7 @@ impl<'a> Trainer<'a> {
     pub fn state(&self) -> State {
         let position = Position {
             step: self.step,
-            total: Some(self.pace.total()).filter(|&total| total != usize::MAX),
+            total: self.pace.fixed(),
             generator: self.rng.state(),
             default_generator: tensor::random::get_state(),
             since: self.since,
@@ -332,6 +333,9 @@ impl<'a> Trainer<'a> {
         }
         if at.total.is_some_and(|total| at.step > total) {
             return refuse(format!("step {} is beyond the last, {:?}", at.step, at.total));
+        }
+        if at.step == usize::MAX {
+            return refuse(format!("there is no step after {}", at.step));
         }
         if at.generator.0 != self.options.seed {
             return refuse(format!("its seed is {}, that of the run {}", at.generator.0, self.options.seed));

@@ -243,7 +243,7 @@ impl Policy for WarmRestarts {
 impl WarmupThenCosine {
     fn rate(&self, lr: f64, i: u64) -> f64 {
         if i < self.warmup {
-            return lr * (i + 1) as f64 / (self.warmup + 1) as f64;
+            return lr * (i as f64 + 1.0) / (self.warmup as f64 + 1.0);
         }
         let (done, all) = (i - self.warmup, self.steps.saturating_sub(1).saturating_sub(self.warmup));
         if done >= all { self.min_lr } else { cosine(self.min_lr, lr, done as f64 / all as f64) }
