@@ -20,6 +20,8 @@ const CENTRAL: u32 = 0x0201_4b50;
 const END: u32 = 0x0605_4b50;
 const END64: u32 = 0x0606_4b50;
 const END64_PLACE: u32 = 0x0706_4b50;
+/// The directory of an archive may have so many bytes; one of 100 000 tensors has about ten million.
+const DIRECTORY: u64 = 1 << 26;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
@@ -135,8 +137,7 @@ pub(super) fn read(archive: &[u8], each: impl FnMut(&str, &[u8]) -> Result<()>) 
 /// [`read`], when the entries have at most `left` bytes all together, each counted packed or unpacked, whichever is more:
 /// many may share their compressed bytes, and many compressed bytes may unpack to none.
 fn read_within(archive: &[u8], mut left: usize, mut each: impl FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
-    let (entries, start, end) = directory(&archive)?;
-    let directory = archive.at(start, end.saturating_sub(start))?;
+    let (entries, directory) = directory(&archive)?;
     let mut rest = &directory[..];
     for _ in 0..entries {
         let entry = Entry::parse(&mut rest)?;
@@ -161,9 +162,8 @@ impl<S: Source> Archive<S> {
     /// # Errors
     /// When it is damaged, empty, or has a name twice.
     pub fn open(source: S) -> Result<Archive<S>> {
-        let (count, start, end) = directory(&source)?;
+        let (count, directory) = directory(&source)?;
         let (mut entries, mut first) = (HashMap::new(), None);
-        let directory = source.at(start, end.saturating_sub(start))?;
         let mut rest = &directory[..];
         for _ in 0..count {
             let entry = Entry::parse(&mut rest)?;
@@ -206,8 +206,18 @@ impl<S: Source> Archive<S> {
     }
 }
 
+/// The number of entries and the directory, with what follows it up to the signature of the last record.
+fn directory(archive: &impl Source) -> Result<(u64, Cow<'_, [u8]>)> {
+    let (entries, start, end) = place(archive)?;
+    let length = end.saturating_sub(start);
+    if length > DIRECTORY {
+        return Err(damaged(&format!("its directory claims {length} bytes, {DIRECTORY} are plausible")));
+    }
+    Ok((entries, archive.at(start, length)?))
+}
+
 /// The number of entries, where the directory begins, and the end of the signature that at the latest follows it.
-fn directory(archive: &impl Source) -> Result<(u64, u64, u64)> {
+fn place(archive: &impl Source) -> Result<(u64, u64, u64)> {
     // The last record has 22 bytes and a comment of at most 65535.
     let first = archive.size().saturating_sub(22 + u64::from(u16::MAX));
     let tail = archive.at(first, archive.size() - first)?;
@@ -297,15 +307,19 @@ impl Entry {
         local.take(22)?;
         let [name_length, extra] = [local.u16()?, local.u16()?];
         let start = self.local + 30 + u64::from(name_length) + u64::from(extra);
+        if archive.size().saturating_sub(start) < self.compressed {
+            return Err(damaged("it ends too early"));
+        }
+        // Before anything is read: what is not plausible takes no memory.
+        let claimed = self.size.max(self.compressed);
+        let size = usize::try_from(claimed).ok().filter(|&claimed| claimed <= limit).map(|_| self.size as usize);
+        let size = size.ok_or_else(|| {
+            Error::invalid(format!("{name}: the entry claims {claimed} bytes, {limit} are plausible"))
+        })?;
         let packed = archive.at(start, self.compressed)?;
         if (packed.len() as u64) < self.compressed {
             return Err(damaged("it ends too early"));
         }
-        let size = usize::try_from(self.size).ok().filter(|&size| size.max(packed.len()) <= limit);
-        let size = size.ok_or_else(|| {
-            let claimed = self.size.max(self.compressed);
-            Error::invalid(format!("{name}: the entry claims {claimed} bytes, {limit} are plausible"))
-        })?;
         let contents = match self.method {
             STORED => packed,
             DEFLATED => {
@@ -494,6 +508,44 @@ mod tests {
         refused(&with(end + 4, &[1]), "several parts");
         refused(&with(end + 8, &[9, 0, 9, 0]), "a record is not where it should be");
         refused(&with(end + 16, &[0xf0, 0xff, 0xff, 0xff]), "no directory");
+    }
+
+    /// A terabyte of zeros between the beginning and the end of an archive, of which nobody may read much.
+    struct Huge {
+        head: Vec<u8>,
+        tail: Vec<u8>,
+    }
+
+    impl Source for Huge {
+        fn size(&self) -> u64 {
+            1 << 40
+        }
+
+        fn at(&self, start: u64, n: u64) -> Result<Cow<'_, [u8]>> {
+            assert!(n <= DIRECTORY, "{n} bytes are read");
+            let (first, rest) = (self.size() - self.tail.len() as u64, self.size().saturating_sub(start));
+            let byte = |at: u64| match at.checked_sub(first) {
+                Some(at) => self.tail[at as usize],
+                None => self.head.get(at as usize).copied().unwrap_or(0),
+            };
+            Ok(Cow::Owned((start..start + n.min(rest)).map(byte).collect()))
+        }
+    }
+
+    #[test]
+    fn a_record_does_not_decide_how_much_is_read() {
+        // The directory begins at 0 and ends a terabyte later.
+        let mut end = [&END.to_le_bytes()[..], &[0; 18]].concat();
+        end[8..12].copy_from_slice(&[1, 0, 1, 0]);
+        let message = Archive::open(Huge { head: Vec::new(), tail: end }).err().unwrap().to_string();
+        assert!(message.contains("its directory claims") && message.contains("67108864 are plausible"), "{message}");
+
+        // An entry whose packed bytes are half of it, of which a reader wants few.
+        let compressed = 1 << 39;
+        let entry = Entry { name: "few".into(), flags: 0, method: STORED, crc: 0, compressed, size: 64, local: 0 };
+        let local = [&LOCAL.to_le_bytes()[..], &[0; 26]].concat();
+        let message = entry.contents(&Huge { head: local, tail: Vec::new() }, 64).unwrap_err().to_string();
+        assert!(message.contains("few: the entry claims 549755813888 bytes, 64 are plausible"), "{message}");
     }
 
     #[test]
