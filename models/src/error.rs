@@ -51,15 +51,32 @@ impl Error {
 
 /// `text` with its line breaks and the spaces around them made one space.
 fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    printable(&text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "))
+}
+
+/// `text` with its control characters escaped: names in files and of files may have some, which a terminal would obey.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() && c != '\t' {
+            true => shown.extend(c.escape_debug()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// `path` as it is shown.
+fn place(path: &Path) -> String {
+    printable(&path.display().to_string())
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Invalid(what) => f.write_str(what),
-            Error::Read { path, why } => write!(f, "cannot read {}: {why}", path.display()),
-            Error::Write { path, why } => write!(f, "cannot write {}: {why}", path.display()),
+            Error::Read { path, why } => write!(f, "cannot read {}: {why}", place(path)),
+            Error::Write { path, why } => write!(f, "cannot write {}: {why}", place(path)),
         }
     }
 }
@@ -77,5 +94,15 @@ mod tests {
         let error = Error::read(Path::new("x"), "gone");
         assert_eq!(error.to_string(), "cannot read x: gone");
         assert_eq!(Error::write(Path::new("x"), "full").to_string(), "cannot write x: full");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        let name = "a\u{1b}[2Jb\u{7f}c\u{9b}d\te\u{e9}";
+        let shown = "a\\u{1b}[2Jb\\u{7f}c\\u{9b}d\te\u{e9}";
+        assert_eq!(Error::invalid(name).to_string(), shown);
+        assert_eq!(Error::in_file(Path::new(name), name).to_string(), format!("{shown}: {shown}"));
+        assert_eq!(Error::read(Path::new(name), name).to_string(), format!("cannot read {shown}: {shown}"));
+        assert_eq!(Error::write(Path::new(name), name).to_string(), format!("cannot write {shown}: {shown}"));
     }
 }

@@ -26,19 +26,33 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 pub struct Progress {
     bar: Option<ProgressBar>,
     started: Instant,
+    /// What was done before, of which the time that is left must not be told.
+    before: usize,
     last_line: Option<Instant>,
 }
 
 impl Progress {
     /// Starts to show a run; each step says how many there are.
     pub fn new() -> Progress {
+        Progress::after(0)
+    }
+
+    /// Starts to show a run that goes on after `done`, as another process has left it: the time left follows from what
+    /// is done from now on.
+    ///
+    /// ```
+    /// let mut progress = models::progress::Progress::after(900);
+    /// progress.update(901, 1000, "loss 0.500"); // the time left is 99 times that of step 901
+    /// progress.finish();
+    /// ```
+    pub fn after(done: usize) -> Progress {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
             let style = ProgressStyle::with_template("[{bar:30}] {pos}/{len}  {msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
             bar
         });
-        Progress { bar, started: Instant::now(), last_line: None }
+        Progress { bar, started: Instant::now(), before: done, last_line: None }
     }
 
     /// Shows that `done` of `total` is done, with `message` (the loss, say) and the time left.
@@ -78,10 +92,11 @@ impl Progress {
         }
     }
 
-    /// The time that the remaining steps take at the speed so far.
+    /// The time that the remaining steps take at the speed so far; the longest there is where it is longer.
     fn left(&self, step: usize, total: usize) -> Duration {
-        let done = step.max(1) as f64;
-        self.started.elapsed().mul_f64(total.saturating_sub(step) as f64 / done)
+        let done = step.saturating_sub(self.before).max(1) as f64;
+        let left = self.started.elapsed().as_secs_f64() * (total.saturating_sub(step) as f64 / done);
+        Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX)
     }
 
     /// Prints `line` above the bar, or as it is.
@@ -140,15 +155,32 @@ mod tests {
 
     #[test]
     fn the_time_left_follows_the_speed() {
-        let progress = Progress { bar: None, started: Instant::now() - Duration::from_secs(10), last_line: None };
+        let mut progress = ten_seconds_ago(0);
         let left = progress.left(100, 300).as_secs_f64();
         assert!((20.0..20.5).contains(&left), "{left}");
         assert_eq!(progress.left(300, 300), Duration::ZERO);
+        // More seconds than a duration has.
+        assert_eq!(progress.left(1, usize::MAX - 1), Duration::MAX);
+        progress.update(1, usize::MAX - 1, "loss 0.5");
+    }
+
+    #[test]
+    fn steps_of_an_earlier_process_took_none_of_the_time() {
+        // Ten steps in ten seconds, and ninety to go.
+        let left = ten_seconds_ago(900).left(910, 1000).as_secs_f64();
+        assert!((90.0..91.0).contains(&left), "{left}");
+        let left = ten_seconds_ago(900).left(900, 1000);
+        assert!(left >= Duration::from_secs(1000), "{left:?}");
+        assert_eq!(Progress::after(900).before, 900);
+    }
+
+    fn ten_seconds_ago(before: usize) -> Progress {
+        Progress { bar: None, started: Instant::now() - Duration::from_secs(10), before, last_line: None }
     }
 
     #[test]
     fn without_a_terminal_lines_are_rare_but_for_the_last() {
-        let mut progress = Progress { bar: None, started: Instant::now(), last_line: None };
+        let mut progress = Progress { bar: None, started: Instant::now(), before: 0, last_line: None };
         assert!(progress.speaks(1, 10));
         progress.update(1, 10, "loss 0.5");
         assert!(!progress.speaks(2, 10) && progress.speaks(10, 10));

@@ -179,6 +179,39 @@ fn a_reader_that_goes_away_is_no_reason_to_panic() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_cannot_be_written_is_an_error() {
+    let dir = trained();
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    for args in [
+        "--help",
+        "--version",
+        "train --help",
+        "inspect model",
+        "inspect model --json",
+        "plan --config gpt2 --tokens 1e9 --gflops 1",
+        "plan --config gpt2 --tokens 1e9 --gflops 1 --json",
+        "generate --model model --max-new 5",
+        "generate --model model --max-new 5 --stream --json",
+        "generate --model model --max-new 5 --json",
+        "generate --model model --max-new 5 --beams 2",
+        "eval --model model --ids 1,2,3",
+        "eval --model model --ids 1,2,3 --json",
+        "logits --model model --ids 1,2,3 --out logits.safetensors",
+        "convert model/model.safetensors copy.safetensors",
+        "bench ops --json",
+        "train --resume --out model",
+        "train --data text --layers 1 --width 16 --heads 2 --context 8 --steps 1 --out other",
+    ] {
+        let mut gpt = Command::new(env!("CARGO_BIN_EXE_gpt"));
+        let output = gpt.current_dir(dir.path()).args(args.split(' ')).stdout(full()).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args}: {said}");
+        assert!(said.starts_with("error: cannot write stdout: ") && said.lines().count() == 1, "{args}: {said}");
+    }
+}
+
 #[test]
 fn benchmarks_report_what_the_yardstick_reports() {
     let dir = tempfile::tempdir().unwrap();

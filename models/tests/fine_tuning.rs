@@ -224,6 +224,27 @@ fn what_does_not_fit_a_model_to_begin_with_is_refused() {
 }
 
 #[test]
+fn a_model_that_does_not_fit_the_memory_is_refused_before_its_weights_are_read() {
+    let dir = place();
+    run(dir.path(), &format!("{TINY} {SIZES} --out base"));
+    let base = dir.path().join("base");
+    fs::remove_file(base.join("model.safetensors")).unwrap();
+    refused(dir.path(), &format!("{TINY} --init-from base --out new"), "base: ");
+    // A thousand layers of a width of a hundred thousand: more than any machine has.
+    let config = fs::read_to_string(base.join("config.json")).unwrap();
+    let config = config.replace("\"n_embd\": 16", "\"n_embd\": 100000").replace("\"n_layer\": 1", "\"n_layer\": 1000");
+    fs::write(base.join("config.json"), config).unwrap();
+    for (more, says) in [
+        ("", "training 120"),
+        ("--dtype f64", "GB, this machine has"),
+        ("--lora 2", "training adapters of rank 2 for 120"),
+    ] {
+        refused(dir.path(), &format!("{TINY} --init-from base --out new {more}"), says);
+    }
+    assert!(!dir.path().join("new").exists());
+}
+
+#[test]
 fn samples_change_nothing() {
     let dir = place();
     run(dir.path(), &format!("{TINY} {SIZES} --tokenizer byte --out silent"));

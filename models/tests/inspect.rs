@@ -136,6 +136,27 @@ fn a_reader_that_goes_away_is_no_error() {
     assert!(listing(&path).0.lines().count() > 20_000);
 }
 
+#[test]
+fn what_a_terminal_would_obey_is_escaped() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    let name = |what: &str| format!("{what}\u{1b}[2J\u{7f}\u{9b}31m\r\n");
+    let tensors = [(name("tensor"), Tensor::scalar(1.0f32))];
+    safetensors::save(&path, &tensors, &[(name("key"), name("value"))]).unwrap();
+    let config = json!({ name("entry"): name("text"), "list": [name("item")], "object": { name("inner"): 1 } });
+    fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+    let (text, json) = listing(dir.path());
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    for what in ["tensor", "key", "value", "entry", "text", "item", "inner"] {
+        assert!(text.contains(&format!("{what}\\")), "{what}: {text}");
+    }
+    assert_eq!(json["tensors"][0]["name"], json!(name("tensor")));
+    // So it is in what refuses.
+    let odd = dir.path().join("a\u{1b}[2J.safetensors");
+    fs::write(&odd, "damaged").unwrap();
+    refuses(&odd, "a\\u{1b}[2J.safetensors");
+}
+
 /// Long names stick out of their column instead of widening it for all.
 #[test]
 fn a_name_or_a_text_of_any_length_is_listed() {

@@ -202,6 +202,78 @@ fn a_directory_in_use_or_damaged_is_refused() {
     assert!(err.contains("error: ") && err.contains("no checkpoint is whole"), "{err}");
 }
 
+/// The tests may run with all rights: a file that cannot be read is a directory here.
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_not_passed_over() {
+    let dir = place();
+    let run = dir.path().join("run");
+    let mut child = gpt(dir.path(), &format!("{TINY} --steps 1000000 --save-every 2 --out run")).spawn().unwrap();
+    wait_for_rows(&mut child, &run, 9);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let newest = run.join(format!("checkpoints/step-{:08}", saved(&run)));
+    let (state, aside) = (newest.join("state.json"), dir.path().join("state.json"));
+    fs::rename(&state, &aside).unwrap();
+    fs::create_dir(&state).unwrap();
+    refuses(dir.path(), "train --resume --out run", "state.json");
+    assert!(newest.is_dir());
+    // So it is with what lists them, and an older run is not taken for none.
+    let (checkpoints, elsewhere) = (run.join("checkpoints"), dir.path().join("elsewhere"));
+    fs::rename(&checkpoints, &elsewhere).unwrap();
+    fs::write(&checkpoints, "").unwrap();
+    for args in ["train --resume --out run", "train --data text --steps 1 --out run"] {
+        refuses(dir.path(), args, "cannot read run/checkpoints");
+    }
+    fs::remove_file(&checkpoints).unwrap();
+    fs::rename(&elsewhere, &checkpoints).unwrap();
+    assert!(newest.is_dir());
+}
+
+/// More steps than anybody does: the run is stopped and goes on.
+#[cfg(unix)]
+#[test]
+fn the_largest_numbers_are_numbers() {
+    let dir = place();
+    let most = u64::MAX;
+    let args = format!(
+        "train --data text --layers 1 --heads 2 --width 16 --context 8 --batch 2 --threads 1 --steps {most} \
+         --warmup {most} --eval-every {most} --eval-batches {most} --keep {most} --sample-every {most} --save-every 3 \
+         --out run"
+    );
+    for _ in 0..2 {
+        let before = rows(&dir.path().join("run")).len();
+        let mut child = gpt(dir.path(), &format!("{args} --resume")).spawn().unwrap();
+        wait_for_rows(&mut child, &dir.path().join("run"), before + 3);
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+        let done = rows(&dir.path().join("run"));
+        assert!(done.len() > before, "{done:?}");
+    }
+    refuses(dir.path(), &format!("{TINY} --batch {most} --out other").replace("--batch 2 ", ""), "GB");
+}
+
+/// The settings of a run are text.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_path_that_the_settings_cannot_hold_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = place();
+    let odd = std::ffi::OsStr::from_bytes(b"te\xffxt");
+    fs::copy(dir.path().join("text"), dir.path().join(odd)).unwrap();
+    for (option, others) in [("--data", ""), ("--val", "--data text"), ("--init-from", "--data text")] {
+        let output = gpt(dir.path(), &format!("train {others} --out run")).arg(option).arg(odd).output().unwrap();
+        let err = text(&output.stderr);
+        assert_eq!((output.status.code(), err.lines().count()), (Some(2), 1), "{err}");
+        assert!(err.contains(&format!("{option} te\u{fffd}xt: the path is not UTF-8")), "{err}");
+    }
+    // What is not kept may be called anything.
+    let out = std::ffi::OsStr::from_bytes(b"o\xffut");
+    let output = gpt(dir.path(), &format!("{TINY} --steps 1 --out")).arg(out).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
 #[test]
 fn a_text_of_its_own_validates() {
     let dir = place();

@@ -16,7 +16,7 @@ use std::path::Path;
 use tensor::DType;
 
 use crate::weights::Reader;
-use crate::{Error, LanguageModel, Result, Tokenizer};
+use crate::{Error, LanguageModel, ModelConfig, Result, Tokenizer};
 
 pub use config::ConfigFile;
 pub use end::{GENERATION_CONFIG, end_tokens};
@@ -145,6 +145,31 @@ fn same_contents(a: &Path, b: &Path) -> bool {
     std::fs::read(a).ok().zip(std::fs::read(b).ok()).is_some_and(|(a, b)| a == b)
 }
 
+/// Reads the sizes of the model in the directory `dir`, and no weights: those need not be there.
+///
+/// # Errors
+/// When `config.json` is missing, or describes no model that is here.
+///
+/// ```
+/// use models::{Gpt, GptConfig, LanguageModel, checkpoint};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let dir = folder.path();
+/// let gpt = Gpt::new(GptConfig::new(10, 8, 16))?;
+/// checkpoint::save_with(dir, &gpt, None, &Default::default())?;
+/// assert_eq!(checkpoint::load_config(dir)?, LanguageModel::config(&gpt));
+/// # Ok::<(), models::Error>(())
+/// ```
+pub fn load_config(dir: &Path) -> Result<ModelConfig> {
+    Ok(config_file(dir)?.model)
+}
+
+fn config_file(dir: &Path) -> Result<ConfigFile> {
+    let path = dir.join(CONFIG);
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
+    ConfigFile::from_json(&text).map_err(|e| Error::in_file(&path, e))
+}
+
 /// Reads the model of the directory `dir`. Its parameters have the dtype that the config names, as in transformers, or that of
 /// the file where it names none.
 ///
@@ -199,9 +224,7 @@ fn load_with(
     dtype: Option<DType>,
     open: impl FnOnce(&Path) -> Result<Reader>,
 ) -> Result<Box<dyn LanguageModel>> {
-    let path = dir.join(CONFIG);
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
-    let config = ConfigFile::from_json(&text).map_err(|e| Error::in_file(&path, e))?;
+    let config = config_file(dir)?;
     let reader = open(dir)?;
     let at = |e| match e {
         Error::Invalid(what) => Error::in_file(reader.files().path(), what),

@@ -137,14 +137,13 @@ fn train(preset: Preset, threads: usize, seconds: f64, json: bool, started: Inst
             "last_loss": speed.last_loss,
             "first_step_ms": speed.first_step.duration_since(started).as_secs_f64() * 1e3,
         });
-        say(&report.to_string());
+        say(&report.to_string())
     } else {
         say(&format!(
             "{preset}: {:.2} ms per step (median of {}, fastest {:.2}), {:.0} tokens/s with {threads} threads",
             speed.median_ms, speed.steps, speed.min_ms, speed.tokens_per_s
-        ));
+        ))
     }
-    Ok(())
 }
 
 fn decode(preset: Preset, [prompt, new]: [usize; 2], storage: Storage, threads: usize, json: bool) -> Result<()> {
@@ -169,14 +168,13 @@ fn decode(preset: Preset, [prompt, new]: [usize; 2], storage: Storage, threads: 
             "prefill_ms": speed.prefill_ms,
             "peak_rss_mb": peak_rss_mb(),
         });
-        say(&report.to_string());
+        say(&report.to_string())
     } else {
         say(&format!(
             "{preset}: {:.1} tokens/s after a prompt of {prompt} tokens, which takes {:.2} ms, with {threads} threads",
             speed.tokens_per_s, speed.prefill_ms
-        ));
+        ))
     }
-    Ok(())
 }
 
 fn ops(threads: usize, json: bool) -> Result<()> {
@@ -191,14 +189,13 @@ fn ops(threads: usize, json: bool) -> Result<()> {
             "add_2x2_ns": speed.add_2x2_ns,
             "chain_node_ns": speed.chain_node_ns,
         });
-        say(&report.to_string());
+        say(&report.to_string())
     } else {
         say(&format!(
             "{:.0} ns to add two 2 x 2 matrices, {:.0} ns per node of a chain, forward and backward",
             speed.add_2x2_ns, speed.chain_node_ns
-        ));
+        ))
     }
-    Ok(())
 }
 
 fn kernels(filter: &str, threads: usize, seconds: f64, megabytes: usize, json: bool) -> Result<()> {
@@ -226,7 +223,7 @@ fn kernels(filter: &str, threads: usize, seconds: f64, megabytes: usize, json: b
             "update_gb_s": bandwidth.update / 1e9,
             "kernels": speed.kernels.iter().map(|kernel| object(kernel, limits)).collect::<Vec<_>>(),
         });
-        say(&report.to_string());
+        say(&report.to_string())
     } else {
         let mut table = format!(
             "limits with {threads} threads: fma {:.1} GFLOP/s; read {:.1}, copy {:.1}, triad {:.1}, update {:.1} GB/s\n",
@@ -248,9 +245,8 @@ fn kernels(filter: &str, threads: usize, seconds: f64, megabytes: usize, json: b
                 kernel.share(limits) * 100.0
             );
         }
-        say(&table);
+        say(&table)
     }
-    Ok(())
 }
 
 /// A kernel as a JSON object.

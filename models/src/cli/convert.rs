@@ -95,7 +95,8 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
     let (started, mut progress) = (Instant::now(), None);
     let report = convert(&args.source, &args.target, &options, |done, count, name| {
         if started.elapsed() >= LONG {
-            progress.get_or_insert_with(Progress::new).update(done, count, name);
+            // A name is what a file says: a terminal would obey control characters in it.
+            progress.get_or_insert_with(Progress::new).update(done, count, &name.escape_debug().to_string());
         }
     });
     if let Some(progress) = progress {
@@ -114,8 +115,7 @@ pub(super) fn run(args: &ConvertArgs) -> Result<()> {
         plural(tensors),
         report.bytes,
         plural(files)
-    ));
-    Ok(())
+    ))
 }
 
 #[cfg(test)]

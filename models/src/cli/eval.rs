@@ -88,7 +88,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
             "bits_per_byte": bits_per_byte,
             "tokens": found.tokens,
         });
-        say(&report.to_string());
+        say(&report.to_string())
     } else {
         let bits = bits_per_byte.map_or(String::new(), |bits| format!(", {bits:.4} bits per byte"));
         say(&format!(
@@ -96,9 +96,8 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
             found.loss,
             found.perplexity(),
             found.tokens
-        ));
+        ))
     }
-    Ok(())
 }
 
 /// The bytes of the text of `ids` without the first, where the directory has a tokenizer that tells.

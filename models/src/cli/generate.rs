@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{number, say, size, threads};
+use super::{is_read, number, say, size, threads};
 use crate::evaluate::check_ids;
 use crate::generate::{
     Beam, BeamOptions, Completion, Finish, GenerateOptions, Piece, Sampling, TextGeneration, Token, beam_search,
@@ -137,7 +137,7 @@ fn stream(
     let mut show = |text: &str| write!(out, "{text}").and_then(|()| out.flush());
     let mut completion = Completion { text: String::new(), tokens: Vec::new(), finish: Finish::Length };
     // Whoever reads the text may stop reading at any point, as `head` does: then there is nobody left to write for.
-    if !args.json && show(prompt).is_err() {
+    if !args.json && !is_read(show(prompt))? {
         return Ok(true);
     }
     for piece in pieces.by_ref() {
@@ -149,14 +149,14 @@ fn stream(
             Some(token) => format!("{}\n", json!({"text": text, "id": token.id, "logprob": token.logprob})),
             None => format!("{}\n", json!({ "text": text })),
         };
-        if show(&shown).is_err() {
+        if !is_read(show(&shown))? {
             return Ok(true);
         }
     }
     completion.finish = pieces.finish().unwrap_or(Finish::Length);
     // The object has a line of its own, the plain text ends with a line break.
     let end = if args.json { report(tokenizer, prompt, &completion).to_string() } else { String::new() };
-    let _ = show(&(end + "\n"));
+    is_read(show(&(end + "\n")))?;
     Ok(completion.finish != Finish::NotFinite)
 }
 
@@ -176,7 +176,7 @@ fn whole(
             false => format!("{prompt}{}", completion.text),
         })
         .collect();
-    say(&texts.join(if args.json { "\n" } else { "\n----\n" }));
+    say(&texts.join(if args.json { "\n" } else { "\n----\n" }))?;
     Ok(completions.iter().all(|completion| completion.finish != Finish::NotFinite))
 }
 
@@ -215,7 +215,7 @@ fn search(
             format!("{prompt}{best}")
         });
     }
-    say(&texts.join(if args.json { "\n" } else { "\n----\n" }));
+    say(&texts.join(if args.json { "\n" } else { "\n----\n" }))?;
     Ok(true)
 }
 

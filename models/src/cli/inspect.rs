@@ -60,8 +60,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
             "config": config,
             "tokenizer": tokenizer,
         });
-        say(&report.to_string());
-        return Ok(());
+        return say(&report.to_string());
     }
     let mut text = String::new();
     let rows = tensors.iter().map(|info| {
@@ -103,11 +102,10 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
     section(&mut text, "metadata", metadata.iter().map(|(k, v)| [format!("  {}", escaped(k)), escaped(v)]).collect());
     for (title, json) in [(CONFIG, &config), (&*from, &tokenizer)] {
         let entries = json.iter().filter_map(Json::as_object).flatten().filter(|(_, value)| !value.is_null());
-        let shown = |value: &Json| value.as_str().map_or_else(|| value.to_string(), escaped);
+        let shown = |value: &Json| escaped(value.as_str().unwrap_or(&value.to_string()));
         section(&mut text, title, entries.map(|(k, v)| [format!("  {}", escaped(k)), shown(v)]).collect());
     }
-    say(&text);
-    Ok(())
+    say(&text)
 }
 
 /// The JSON of the file `name` in the directory `path`, if that is one and has it.

@@ -50,6 +50,5 @@ pub(super) fn run(args: &LogitsArgs) -> Result<()> {
     let logits = no_grad(|| model.forward(&ids).value()).select(0, 0).to_dtype(DType::F32);
     tensor::safetensors::save(&args.out, &[("logits".to_string(), logits)], &[])
         .map_err(|e| Error::write(&args.out, e))?;
-    say(&format!("{}: logits [{t}, {v}]", args.out.display()));
-    Ok(())
+    say(&format!("{}: logits [{t}, {v}]", args.out.display()))
 }

@@ -124,8 +124,7 @@ pub fn run(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitC
             return ExitCode::from(2);
         }
         Err(help) => {
-            say(&help.render().to_string());
-            return ExitCode::SUCCESS;
+            return ended(say(&help.render().to_string()).map(|()| ExitCode::SUCCESS));
         }
     };
     let done = match cli.command {
@@ -167,9 +166,21 @@ fn one_line(error: &clap::Error) -> String {
 }
 
 /// Prints `text` on stdout; a reader that has gone is no reason to panic or to stop.
-fn say(text: &str) {
+///
+/// # Errors
+/// When it cannot be written for another reason, such as a full disk.
+fn say(text: &str) -> crate::Result<()> {
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+    is_read(writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush())).map(drop)
+}
+
+/// Whether somebody still reads stdout, after writing there ended with `written`.
+fn is_read(written: io::Result<()>) -> crate::Result<bool> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Error::write(Path::new("stdout"), e)),
+    }
 }
 
 /// The peak resident memory in megabytes of 2^20 bytes, where the system tells it.
@@ -212,8 +223,12 @@ mod tests {
             texts.extend(command.get_subcommands().cloned());
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             for line in help.lines().filter(|line| line.starts_with("  gpt")) {
-                // Quoted prompts in the examples hold at most one space, at their end.
-                parse(&line.replace("\"pub fn \"", "pub")).unwrap_or_else(|e| panic!("{line}: {e}"));
+                // Every second piece stands between quotes: one word, whatever is in it.
+                let words = line.split('"').enumerate().flat_map(|(at, piece)| match at % 2 {
+                    0 => piece.split_whitespace().collect(),
+                    _ => vec![piece],
+                });
+                Cli::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {}", one_line(&e)));
                 found += 1;
             }
         }

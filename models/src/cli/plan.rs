@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::{number, say, size, threads, total_memory};
-use crate::checkpoint::{self, ConfigFile};
+use crate::checkpoint;
 use crate::plan::{Rate, measure, plan};
 use crate::{Error, GptConfig, ModelConfig, Preset, Result, published};
 
@@ -78,8 +78,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<()> {
             "measured": rate.what,
             "days": days,
         });
-        say(&report.to_string());
-        return Ok(());
+        return say(&report.to_string());
     }
     let has = total_memory().map_or(String::new(), |has| format!(" (this machine has {})", bytes(has)));
     say(&format!(
@@ -105,8 +104,7 @@ pub(super) fn run(args: &PlanArgs) -> Result<()> {
         rate.flop_per_s / 1e9,
         rate.what,
         time(days),
-    ));
-    Ok(())
+    ))
 }
 
 /// The sizes that a preset or a directory stands for.
@@ -129,9 +127,7 @@ fn named(name: &str) -> Result<ModelConfig> {
             names.join(", ")
         )));
     }
-    let path = dir.join(checkpoint::CONFIG);
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::read(&path, e))?;
-    Ok(ConfigFile::from_json(&text).map_err(|e| Error::in_file(&path, e))?.model)
+    checkpoint::load_config(dir)
 }
 
 /// Three digits, with an exponent where that is shorter.

@@ -54,30 +54,36 @@ impl Fingerprint {
     }
 
     /// That of a file.
-    pub(super) fn of_file(path: &Path) -> Result<Fingerprint> {
-        let read = || -> io::Result<Fingerprint> {
-            let (mut file, mut digest, mut bytes) = (fs::File::open(path)?, CRC.digest(), 0);
-            let mut piece = vec![0; 1 << 16];
-            loop {
-                match file.read(&mut piece)? {
-                    0 => return Ok(Fingerprint { bytes, crc64: format!("{:016x}", digest.finalize()) }),
-                    n => {
-                        digest.update(&piece[..n]);
-                        bytes += n as u64;
-                    }
+    pub(super) fn of_file(path: &Path) -> io::Result<Fingerprint> {
+        let (mut file, mut digest, mut bytes) = (fs::File::open(path)?, CRC.digest(), 0);
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(Fingerprint { bytes, crc64: format!("{:016x}", digest.finalize()) }),
+                n => {
+                    digest.update(&piece[..n]);
+                    bytes += n as u64;
                 }
             }
-        };
-        read().map_err(|e| Error::read(path, e))
+        }
     }
 }
 
-/// The names in a directory, sorted; none when it is not there.
-pub(super) fn names(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    names
+/// The names in a directory, sorted; none when it is not there. One that cannot be read is an error, never empty: what
+/// is not seen would be taken for gone.
+pub(super) fn list(dir: &Path) -> Result<Vec<String>> {
+    let read = || -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            names.extend(entry?.file_name().into_string());
+        }
+        names.sort();
+        Ok(names)
+    };
+    match read() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read.map_err(|e| Error::read(dir, e)),
+    }
 }
 
 /// Whether two files have the same contents.
@@ -102,8 +108,7 @@ pub(super) fn replace(from: &Path, to: &Path, link: bool) -> Result<()> {
     let put = || -> io::Result<()> {
         ignore_missing(fs::remove_file(&temporary))?;
         if !(link && fs::hard_link(from, &temporary).is_ok()) {
-            fs::copy(from, &temporary)?;
-            fs::File::open(&temporary)?.sync_all()?;
+            copy(from, &temporary)?;
         }
         fs::rename(&temporary, to)?;
         // Renaming one name of a file to another of its names leaves both.
@@ -111,6 +116,17 @@ pub(super) fn replace(from: &Path, to: &Path, link: bool) -> Result<()> {
         sync(dir)
     };
     put().map_err(|e| Error::write(to, e))
+}
+
+/// Copies a file with its permissions to a new one, which is on the disk after this.
+///
+/// Windows flushes only what is open for writing, and a copy of a read-only file cannot be opened so: its permissions
+/// come last.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let (mut from, mut to) = (fs::File::open(from)?, fs::File::create_new(to)?);
+    io::copy(&mut from, &mut to)?;
+    to.set_permissions(from.metadata()?.permissions())?;
+    to.sync_all()
 }
 
 /// Removes a file; nothing when it is not there.
@@ -143,7 +159,7 @@ pub(super) fn move_over(from: &Path, to: &Path) -> Result<()> {
 
 /// Removes what a killed process left in `dir` under a temporary name.
 pub(super) fn clean(dir: &Path) -> Result<()> {
-    for name in names(dir).iter().filter(|name| name.starts_with(TEMPORARY)) {
+    for name in list(dir)?.iter().filter(|name| name.starts_with(TEMPORARY)) {
         erase(&dir.join(name)).map_err(|e| Error::write(&dir.join(name), e))?;
     }
     Ok(())
@@ -188,12 +204,39 @@ mod tests {
             for _ in 0..2 {
                 replace(&at("a"), &at("b"), link).unwrap();
                 assert!(same(&at("a"), &at("b")));
-                assert_eq!(names(dir.path()), ["a", "b"]);
+                assert_eq!(list(dir.path()).unwrap(), ["a", "b"]);
             }
             assert_eq!(fs::read(at("b")).unwrap(), b"new");
         }
         assert!(replace(&at("missing"), &at("b"), true).is_err());
         assert_eq!(fs::read(at("b")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_copy_has_the_permissions_and_a_read_only_file_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| dir.path().join(name));
+        for text in ["first", "second"] {
+            fs::write(&a, text).unwrap();
+            let writable = fs::metadata(&a).unwrap().permissions();
+            let mut read_only = writable.clone();
+            read_only.set_readonly(true);
+            fs::set_permissions(&a, read_only.clone()).unwrap();
+            replace(&a, &b, false).unwrap();
+            assert_eq!(fs::read_to_string(&b).unwrap(), text);
+            assert_eq!(fs::metadata(&b).unwrap().permissions(), read_only);
+            fs::set_permissions(&a, writable).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_listed_is_not_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(list(&dir.path().join("nowhere")).unwrap(), [""; 0]);
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(matches!(list(&file), Err(Error::Read { path, .. }) if path == file));
+        assert!(clean(&file).is_err());
     }
 
     #[test]
@@ -210,7 +253,7 @@ mod tests {
         fs::write(at(".tmp-file"), "x").unwrap();
         fs::write(at("kept"), "x").unwrap();
         clean(dir.path()).unwrap();
-        assert_eq!(names(dir.path()), ["kept"]);
+        assert_eq!(list(dir.path()).unwrap(), ["kept"]);
         clean(&at("no directory")).unwrap();
     }
 

@@ -19,7 +19,8 @@
 //! **A checkpoint becomes one by a rename.** It is written in a hidden directory, flushed to the disk and renamed; then
 //! the files above, which are links to its files or copies, are replaced. So a process killed at any instant leaves the
 //! old checkpoint or the new one, and a resume puts the rest in order from the newest that is whole. One that was
-//! damaged later, which its checksums tell, is reported, and the one before it is taken.
+//! damaged later, which its checksums tell, is reported, and the one before it is taken. One that the system does not let
+//! read may be whole: the resume is refused.
 //!
 //! **A reader finds a whole model or an error.** Within a run only the weights change, by one rename. Where another
 //! model takes the place of an older one, the old weights go first and the new ones come last.
@@ -47,7 +48,8 @@ use crate::tensorboard::{EVENTS, EventWriter};
 use crate::train::{Evaluated, Step, Trainer};
 use crate::{Error, LanguageModel, Result, Tokenizer, checkpoint};
 
-use files::{Act, carry_out, clean, discard, names, sync};
+use files::{Act, carry_out, clean, discard, list, sync};
+use snapshot::Flaw;
 use table::Table;
 
 pub use files::Fingerprint;
@@ -83,15 +85,18 @@ pub struct RunDirectory {
 
 impl RunDirectory {
     /// Whether a run was begun in `root` and has a checkpoint there.
-    pub fn has_run(root: &Path) -> bool {
-        [root.to_path_buf(), root.join(NEXT)].iter().any(|dir| !steps(dir).is_empty())
-            || root.join(NEXT).join(DONE).exists()
+    ///
+    /// # Errors
+    /// When a directory is there that cannot be read.
+    pub fn has_run(root: &Path) -> Result<bool> {
+        let next = root.join(NEXT);
+        Ok(!steps(root)?.is_empty() || !steps(&next)?.is_empty() || is_done(&next)?)
     }
 
     /// Locks the directory `root`, which is made when it is not there, and removes what a killed process left unfinished.
     ///
     /// # Errors
-    /// When another process has it, or it cannot be written.
+    /// When another process has it, or it cannot be read or written.
     pub fn open(root: &Path) -> Result<RunDirectory> {
         fs::create_dir_all(root).map_err(|e| Error::write(root, e))?;
         let path = root.join(LOCK);
@@ -108,7 +113,7 @@ impl RunDirectory {
         }
         let mut directory = RunDirectory { root: root.to_path_buf(), at: root.to_path_buf(), _lock: lock };
         let next = root.join(NEXT);
-        if next.join(DONE).exists() {
+        if is_done(&next)? {
             carry_out(publish::promote(&next, root))?;
         }
         for dir in [root.to_path_buf(), next.clone()] {
@@ -116,7 +121,7 @@ impl RunDirectory {
                 clean(&dir)?;
             }
         }
-        if !steps(&next).is_empty() {
+        if !steps(&next)?.is_empty() {
             directory.at = next;
         }
         Ok(directory)
@@ -130,10 +135,10 @@ impl RunDirectory {
     /// The newest whole checkpoint; `report` is told of newer ones that are damaged. None where no run has saved one.
     ///
     /// # Errors
-    /// When there are checkpoints and none of them is whole.
+    /// When there are checkpoints and none of them is whole, or when one that may be the newest whole one cannot be read.
     pub fn newest(&self, mut report: impl FnMut(&str)) -> Result<Option<Snapshot>> {
         let mut damaged = None;
-        for (_, name) in steps(&self.at).into_iter().rev() {
+        for (_, name) in steps(&self.at)?.into_iter().rev() {
             match Snapshot::read(&self.at.join(CHECKPOINTS).join(&name)) {
                 Ok(snapshot) => {
                     if damaged.is_some() {
@@ -141,7 +146,12 @@ impl RunDirectory {
                     }
                     return Ok(Some(snapshot));
                 }
-                Err(why) => {
+                Err(Flaw::Unreadable(Error::Read { path, why })) => {
+                    let what = "it may be whole: make it readable, or remove the checkpoint to go on from an older one";
+                    return Err(Error::read(&path, format!("{why}; {what}")));
+                }
+                Err(Flaw::Unreadable(why)) => return Err(why),
+                Err(Flaw::Damaged(why)) => {
                     report(&format!("the checkpoint {name} is damaged: {why}"));
                     damaged.get_or_insert(why);
                 }
@@ -162,14 +172,14 @@ impl RunDirectory {
     /// Begins a run: in the directory itself when it holds no model, else in `next/`, where an unfinished one gives way.
     ///
     /// # Errors
-    /// When something cannot be removed or written.
+    /// When the directory cannot be read, before anything is changed, or something cannot be removed or written.
     pub fn begin(&mut self) -> Result<()> {
-        let occupied = !steps(&self.root).is_empty() || publish::has_model(&self.root);
+        let occupied = !steps(&self.root)?.is_empty() || publish::has_model(&self.root)?;
         discard(&self.root.join(NEXT))?;
         self.at = if occupied { self.root.join(NEXT) } else { self.root.clone() };
         fs::create_dir_all(&self.at).map_err(|e| Error::write(&self.at, e))?;
         // Of a run that did not come to its first checkpoint.
-        let old = names(&self.at).into_iter().filter(|name| name.starts_with(EVENTS));
+        let old = list(&self.at)?.into_iter().filter(|name| name.starts_with(EVENTS));
         old.into_iter().try_for_each(|name| files::remove(&self.at.join(name)))
     }
 
@@ -179,7 +189,7 @@ impl RunDirectory {
     /// # Errors
     /// When something cannot be removed or written.
     pub fn go_back(&mut self, snapshot: &Snapshot, keep: usize) -> Result<()> {
-        for (step, name) in steps(&self.at) {
+        for (step, name) in steps(&self.at)? {
             if step > snapshot.position().step {
                 discard(&self.at.join(CHECKPOINTS).join(name))?;
             }
@@ -232,7 +242,7 @@ impl RunDirectory {
 
     /// Removes all but the newest `keep` checkpoints.
     fn prune(&self, keep: usize) -> Result<()> {
-        let steps = steps(&self.at);
+        let steps = steps(&self.at)?;
         let old = steps.len().saturating_sub(keep.max(1));
         steps[..old].iter().try_for_each(|(_, name)| discard(&self.at.join(CHECKPOINTS).join(name)))
     }
@@ -311,6 +321,9 @@ pub enum Ended {
 
 /// Drives `trainer` to its end, or until `stop` says so after a step, and keeps everything in `directory`.
 ///
+/// A table, a picture or an event file that cannot be written ends the run, but not before a checkpoint of that step is
+/// saved.
+///
 /// # Errors
 /// When the run diverges, or something cannot be written.
 pub fn record(
@@ -324,17 +337,19 @@ pub fn record(
     if table.last() < trainer.step_number() {
         watch(trainer, Event::TableLost { last: table.last() });
     }
-    let next = trainer.step_number() + 1;
+    let next = trainer.step_number().saturating_add(1);
     let mut events = keeping.tensorboard.then(|| EventWriter::create(&directory.at, next)).transpose()?;
     while !trainer.is_finished() {
         let step = trainer.step()?;
         watch(trainer, Event::Step(&step));
         let evaluated = trainer.evaluate_if_due()?;
-        if let Some(events) = &mut events {
-            put_events(events, &step, evaluated.as_ref())?;
-        }
+        let mut shown = match &mut events {
+            Some(events) => put_events(events, &step, evaluated.as_ref()),
+            None => Ok(()),
+        };
         let Step { step, loss, lr, .. } = step;
-        table.add(&Point { step, loss, lr, val_loss: evaluated.map(|evaluated| evaluated.val_loss) })?;
+        let row = Point { step, loss, lr, val_loss: evaluated.map(|evaluated| evaluated.val_loss) };
+        shown = shown.and(table.add(&row));
         if let Some(evaluated) = &evaluated {
             watch(trainer, Event::Evaluated(evaluated));
         }
@@ -343,13 +358,13 @@ pub fn record(
         if let Some(events) = &mut events
             && (saves || evaluated.is_some())
         {
-            events.flush()?;
+            shown = shown.and(events.flush());
         }
-        if saves {
-            table.sync()?;
-            draw(&directory.at, &keeping.title)?;
+        if saves || shown.is_err() {
+            shown = shown.and_then(|()| table.sync()).and_then(|()| draw(&directory.at, &keeping.title));
             carry_out(directory.saving(trainer, keeping))?;
             watch(trainer, Event::Saved);
+            shown?;
         } else if evaluated.is_some() && trainer.best() == evaluated {
             directory.save_best(trainer, keeping)?;
         }
@@ -403,10 +418,16 @@ fn step_name(step: usize) -> String {
 }
 
 /// The checkpoints of a run in the order of their steps.
-fn steps(dir: &Path) -> Vec<(usize, String)> {
+fn steps(dir: &Path) -> Result<Vec<(usize, String)>> {
     let step = |name: &String| name.strip_prefix("step-")?.parse().ok().filter(|&step| step_name(step) == *name);
-    let mut steps: Vec<(usize, String)> =
-        names(&dir.join(CHECKPOINTS)).into_iter().filter_map(|name| Some((step(&name)?, name))).collect();
+    let names = list(&dir.join(CHECKPOINTS))?;
+    let mut steps: Vec<(usize, String)> = names.into_iter().filter_map(|name| Some((step(&name)?, name))).collect();
     steps.sort();
-    steps
+    Ok(steps)
+}
+
+/// Whether the run in `next` has ended.
+fn is_done(next: &Path) -> Result<bool> {
+    let mark = next.join(DONE);
+    fs::exists(&mark).map_err(|e| Error::read(&mark, e))
 }

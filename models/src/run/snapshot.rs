@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nn::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::files::{Fingerprint, names};
+use super::files::{Fingerprint, list};
 use crate::train::{Position, State, Trainer};
 use crate::{Error, LanguageModel, Result, Tokenizer, checkpoint};
 
@@ -45,27 +46,52 @@ pub struct Snapshot {
     position: Position,
 }
 
+/// Why a checkpoint is not taken.
+#[derive(Debug)]
+pub(super) enum Flaw {
+    /// It is not as it was written: the one before it is taken.
+    Damaged(Error),
+    /// The system does not give what is in it. It may be whole, so that none is taken in its place and nothing removed.
+    Unreadable(Error),
+}
+
+impl Flaw {
+    /// What it means that the file `path` of a checkpoint was not read.
+    fn of(path: &Path, why: &io::Error) -> Flaw {
+        match why.kind() {
+            io::ErrorKind::NotFound => Flaw::Damaged(Error::read(path, why)),
+            _ => Flaw::Unreadable(Error::read(path, why)),
+        }
+    }
+}
+
+impl From<Error> for Flaw {
+    fn from(why: Error) -> Flaw {
+        Flaw::Damaged(why)
+    }
+}
+
 impl Snapshot {
     /// Reads the checkpoint `dir` and looks at every byte of it.
-    pub(super) fn read(dir: &Path) -> Result<Snapshot> {
+    pub(super) fn read(dir: &Path) -> std::result::Result<Snapshot, Flaw> {
         let sums: BTreeMap<String, Fingerprint> = read_json(&dir.join(CHECKSUMS))?;
         if !sums.contains_key(STATE) {
-            return Err(Error::in_file(&dir.join(CHECKSUMS), format!("{STATE} is missing")));
+            return Err(Error::in_file(&dir.join(CHECKSUMS), format!("{STATE} is missing")).into());
         }
         for (name, sum) in &sums {
             // A name is no path that leads elsewhere.
             if Path::new(name).file_name() != Some(name.as_ref()) {
-                return Err(Error::in_file(&dir.join(CHECKSUMS), format!("{name:?} is no file name")));
+                return Err(Error::in_file(&dir.join(CHECKSUMS), format!("{name:?} is no file name")).into());
             }
             let path = dir.join(name);
-            if Fingerprint::of_file(&path)? != *sum {
-                return Err(Error::in_file(&path, "the contents are not those that were written"));
+            if Fingerprint::of_file(&path).map_err(|e| Flaw::of(&path, &e))? != *sum {
+                return Err(Error::in_file(&path, "the contents are not those that were written").into());
             }
         }
         let path = dir.join(STATE);
         let Manifest { format, settings, position } = read_json(&path)?;
         if format != FORMAT {
-            return Err(Error::in_file(&path, format!("the format is {format}, this program reads {FORMAT}")));
+            return Err(Error::in_file(&path, format!("the format is {format}, this program reads {FORMAT}")).into());
         }
         Ok(Snapshot { dir: dir.to_path_buf(), settings, position })
     }
@@ -142,14 +168,17 @@ pub(super) fn write_state(dir: &Path, settings: &Map<String, Value>, position: &
 
 /// Writes [`CHECKSUMS`] of all files in `dir`.
 pub(super) fn write_checksums(dir: &Path) -> Result<()> {
-    let sum = |name: String| Fingerprint::of_file(&dir.join(&name)).map(|sum| (name, sum));
-    let sums: BTreeMap<String, Fingerprint> = names(dir).into_iter().map(sum).collect::<Result<_>>()?;
+    let sum = |name: String| {
+        let path = dir.join(&name);
+        Fingerprint::of_file(&path).map(|sum| (name, sum)).map_err(|e| Error::read(&path, e))
+    };
+    let sums: BTreeMap<String, Fingerprint> = list(dir)?.into_iter().map(sum).collect::<Result<_>>()?;
     write_json(&dir.join(CHECKSUMS), &sums)
 }
 
-fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<T> {
-    let text = fs::read_to_string(path).map_err(|e| Error::read(path, e))?;
-    serde_json::from_str(&text).map_err(|e| Error::in_file(path, e))
+fn read_json<T: for<'a> Deserialize<'a>>(path: &Path) -> std::result::Result<T, Flaw> {
+    let text = fs::read(path).map_err(|e| Flaw::of(path, &e))?;
+    serde_json::from_slice(&text).map_err(|e| Error::in_file(path, e).into())
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {

@@ -84,7 +84,7 @@ fn part_of_a_run(root: &Path, resume: bool, width: usize, steps: usize, part: us
 /// The bytes of all files below `dir` that a run decides: all but the time it took and what contains it.
 fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();
-    for name in names(dir) {
+    for name in list(dir).unwrap() {
         let path = dir.join(&name);
         if path.is_dir() {
             all.extend(contents(&path).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
@@ -129,7 +129,7 @@ fn an_uninterrupted_run_and_one_stopped_and_resumed_end_with_the_same_bytes() {
     {
         assert!(files.contains_key(name), "{name}");
     }
-    let kept: Vec<String> = names(&whole.join(CHECKPOINTS));
+    let kept: Vec<String> = list(&whole.join(CHECKPOINTS)).unwrap();
     assert_eq!(kept, ["step-00000020", "step-00000021"]);
     assert_eq!(files["model.safetensors"], files["checkpoints/step-00000021/model.safetensors"]);
     assert_eq!(String::from_utf8(files["loss.csv"].clone()).unwrap().lines().count(), 22);
@@ -235,7 +235,7 @@ fn a_new_run_leaves_the_older_model_until_it_has_ended() {
     let mut now = contents(dir.path());
     now.retain(|name, _| !name.starts_with("next/"));
     assert!(now == old);
-    assert!(RunDirectory::has_run(dir.path()));
+    assert!(RunDirectory::has_run(dir.path()).unwrap());
     assert_eq!(part_of_a_run(dir.path(), true, 16, 6, 99).unwrap(), Ended::Finished);
     let whole = tempfile::tempdir().unwrap();
     part_of_a_run(whole.path(), false, 16, 6, 99).unwrap();
@@ -335,12 +335,104 @@ fn a_damaged_checkpoint_is_reported_and_the_one_before_is_taken() {
         assert_eq!(part_of_a_run(&root, true, 8, 9, 99).unwrap(), Ended::Finished);
         assert_same(&root, &whole);
 
-        for name in names(&root.join(CHECKPOINTS)) {
+        for name in list(&root.join(CHECKPOINTS)).unwrap() {
             cut(&root.join(CHECKPOINTS).join(name).join(snapshot::OPTIMIZER));
         }
         let message = newest(&root).0.unwrap_err().to_string();
         assert!(message.contains("no checkpoint is whole") && !message.contains('\n'), "{message}");
         fs::remove_dir_all(&root).unwrap();
+    }
+}
+
+/// The tests may run with all rights: what cannot be read is something else than it should be.
+#[test]
+fn what_cannot_be_read_is_not_taken_for_damaged_or_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("run");
+    part_of_a_run(&root, true, 8, 9, 6).unwrap();
+    let steps = root.join(CHECKPOINTS);
+    let newest = steps.join("step-00000006");
+    let refused = |path: &Path| {
+        let before = contents(&root);
+        let message = match RunDirectory::open(&root).and_then(|directory| directory.newest(|why| panic!("{why}"))) {
+            Err(Error::Read { path: at, why }) => format!("{}: {why}", at.display()),
+            other => panic!("{other:?}"),
+        };
+        assert!(message.starts_with(&path.display().to_string()) && !message.contains('\n'), "{message}");
+        assert!(part_of_a_run(&root, true, 8, 9, 99).is_err());
+        assert!(contents(&root) == before);
+        message
+    };
+    for name in [checkpoint::WEIGHTS, snapshot::STATE, snapshot::CHECKSUMS] {
+        let (path, aside) = (newest.join(name), dir.path().join("aside"));
+        fs::rename(&path, &aside).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(refused(&path).contains("may be whole"), "{name}");
+        fs::remove_dir(&path).unwrap();
+        fs::rename(&aside, &path).unwrap();
+    }
+    // The directory of a checkpoint, and that of all.
+    for (path, says) in [(&newest, newest.join(snapshot::CHECKSUMS)), (&steps, steps.clone())] {
+        let aside = dir.path().join("aside");
+        fs::rename(path, &aside).unwrap();
+        fs::write(path, "no directory").unwrap();
+        refused(&says);
+        assert_eq!(RunDirectory::has_run(&root).is_err(), *path == steps);
+        fs::remove_file(path).unwrap();
+        fs::rename(&aside, path).unwrap();
+    }
+    assert_eq!(part_of_a_run(&root, true, 8, 9, 99).unwrap(), Ended::Finished);
+}
+
+#[test]
+fn a_run_that_cannot_see_the_older_one_begins_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    part_of_a_run(dir.path(), false, 8, 4, 99).unwrap();
+    part_of_a_run(dir.path(), false, 12, 6, 2).unwrap();
+    let mut directory = RunDirectory::open(dir.path()).unwrap();
+    let checkpoints = dir.path().join(CHECKPOINTS);
+    fs::rename(&checkpoints, dir.path().join("aside")).unwrap();
+    fs::write(&checkpoints, "no directory").unwrap();
+    let before = contents(dir.path());
+    assert!(matches!(directory.begin(), Err(Error::Read { path, .. }) if path == checkpoints));
+    assert!(contents(dir.path()) == before && before.keys().any(|name| name.starts_with("next/")));
+}
+
+#[test]
+fn a_step_whose_table_or_picture_is_not_written_is_saved() {
+    let refuse_picture = |root: &Path| fs::create_dir(root.join(PICTURE)).unwrap();
+    let refuse_table = |root: &Path| {
+        fs::remove_file(root.join(TABLE)).unwrap();
+        fs::create_dir(root.join(TABLE)).unwrap();
+    };
+    let refusals: [(&str, &dyn Fn(&Path)); 2] = [(PICTURE, &refuse_picture), (TABLE, &refuse_table)];
+    for (name, refuse) in refusals {
+        let dir = tempfile::tempdir().unwrap();
+        let (tokenizer, data, model) = (tokenizer(), data(), model(8));
+        let mut directory = RunDirectory::open(dir.path()).unwrap();
+        directory.begin().unwrap();
+        let mut trainer = Trainer::new(&model, &data, &options(9)).unwrap();
+        let mut saved = Vec::new();
+        let ended = record(
+            &mut directory,
+            &mut trainer,
+            &keeping(&tokenizer),
+            || false,
+            |trainer, event| match event {
+                Event::Step(step) if step.step == 3 => {
+                    let _ = fs::remove_file(dir.path().join(PICTURE));
+                    refuse(dir.path());
+                }
+                Event::Saved => saved.push(trainer.step_number()),
+                _ => {}
+            },
+        );
+        let message = ended.unwrap_err().to_string();
+        assert!(message.contains(name), "{message}");
+        assert_eq!(saved, [2, 4], "{name}");
+        assert_eq!(directory.newest(|why| panic!("{why}")).unwrap().unwrap().position().step, 4);
+        // The weights above are those of the checkpoint, too.
+        assert!(read_top(dir.path()).unwrap().iter().all(|(name, value)| value.bit_eq(&model.state_dict()[name])));
     }
 }
 
@@ -352,14 +444,18 @@ fn a_checkpoint_that_fits_no_run_is_refused() {
     let step = dir.path().join(CHECKPOINTS).join("step-00000004");
     let path = step.join(snapshot::STATE);
     let good = fs::read_to_string(&path).unwrap();
+    let read = |step: &Path| match Snapshot::read(step) {
+        Ok(snapshot) => Ok(snapshot),
+        Err(Flaw::Damaged(why)) => Err(why),
+        Err(Flaw::Unreadable(why)) => panic!("{why}"),
+    };
     let changed = |text: &str| {
         fs::write(&path, text).unwrap();
         fs::remove_file(step.join(snapshot::CHECKSUMS)).unwrap();
         snapshot::write_checksums(&step).unwrap();
         let (data, fresh) = (data(), model(8));
         let mut trainer = Trainer::new(&fresh, &data, &options(9)).unwrap();
-        let message =
-            Snapshot::read(&step).and_then(|snapshot| snapshot.restore(&mut trainer)).unwrap_err().to_string();
+        let message = read(&step).and_then(|snapshot| snapshot.restore(&mut trainer)).unwrap_err().to_string();
         assert!(message.contains("step-00000004") && !message.contains('\n'), "{message}");
         message
     };
@@ -394,11 +490,12 @@ fn only_checkpoints_count_and_old_ones_go() {
     for other in ["step-7", "step-0000000x", "other", "step-99999999999999999999999"] {
         fs::create_dir(checkpoints.join(other)).unwrap();
     }
-    assert_eq!(steps(dir.path()).iter().map(|(step, _)| *step).collect::<Vec<_>>(), [4, 6]);
-    assert_eq!(steps(&dir.path().join("nowhere")), []);
+    assert_eq!(steps(dir.path()).unwrap().iter().map(|(step, _)| *step).collect::<Vec<_>>(), [4, 6]);
+    assert_eq!(steps(&dir.path().join("nowhere")).unwrap(), []);
     // A process that was killed left these.
     fs::create_dir(checkpoints.join(".tmp-new")).unwrap();
     fs::write(dir.path().join(".tmp-model.safetensors"), "").unwrap();
     drop(RunDirectory::open(dir.path()).unwrap());
-    assert!(!names(&checkpoints).iter().chain(&names(dir.path())).any(|name| name.starts_with(".tmp-")));
+    let left = [&checkpoints, dir.path()].map(|dir| list(dir).unwrap()).concat();
+    assert!(!left.iter().any(|name| name.starts_with(".tmp-")), "{left:?}");
 }

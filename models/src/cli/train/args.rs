@@ -1,13 +1,13 @@
 //! The options of `gpt train`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::Preset;
 use crate::cli::{number, size, threads};
 
 use super::start::{FloatType, TokenizerSource};
+use crate::{Error, Preset, Result};
 
 /// Options of `gpt train`. What decides the bits of a run is optional here, because `--resume` takes what is not given
 /// from the run; the defaults are in [`Settings`](super::settings::Settings).
@@ -118,4 +118,23 @@ pub(in crate::cli) struct TrainArgs {
     /// Print a JSON object as the last line
     #[arg(long)]
     pub(super) json: bool,
+}
+
+impl TrainArgs {
+    /// Refuses a path that the settings of the run, which are text, could not hold: with replacement characters in it, it
+    /// would name another file, and two that differ would be taken for one.
+    ///
+    /// # Errors
+    /// Names the option and the path.
+    pub(super) fn check_paths(&self) -> Result<()> {
+        let paths = [("data", &self.data), ("val", &self.val), ("init-from", &self.init_from)];
+        for (option, path) in paths.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?))) {
+            let path: &Path = path;
+            if path.to_str().is_none() {
+                let what = "the path is not UTF-8, as which the run keeps it: rename it";
+                return Err(Error::invalid(format!("--{option} {}: {what}", path.display())));
+            }
+        }
+        Ok(())
+    }
 }

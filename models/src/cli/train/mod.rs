@@ -1,6 +1,7 @@
 //! `gpt train`, and what `gpt` does without a command.
 
 mod args;
+mod memory;
 mod settings;
 mod signals;
 mod start;
@@ -11,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{generate, peak_rss_mb, read_text, say, total_memory};
+use super::{generate, peak_rss_mb, read_text, say};
 use crate::generate::{GenerateOptions, Sampling, TextGeneration};
 use crate::progress::{Progress, to_stderr};
 use crate::run::{self, Ended, Event, Fingerprint, Keeping, PICTURE, RunDirectory, Snapshot, TABLE};
 use crate::train::Trainer;
-use crate::{Error, LanguageModel, ModelConfig, Preset, Result, TextDataset, Tokenizer, checkpoint, corpus};
+use crate::{Error, LanguageModel, Preset, Result, TextDataset, Tokenizer, checkpoint, corpus};
 
 use settings::Settings;
 use signals::Signals;
@@ -44,6 +45,7 @@ struct Plan {
 
 /// `gpt train`.
 pub(super) fn run(args: &TrainArgs, program: &str) -> Result<ExitCode> {
+    args.check_paths()?;
     let plan = Plan {
         out: args.out.clone().unwrap_or_else(|| default_out(args.preset.unwrap_or(Preset::NanoCpu))),
         save_every: args.save_every,
@@ -53,7 +55,7 @@ pub(super) fn run(args: &TrainArgs, program: &str) -> Result<ExitCode> {
         threads: args.threads,
         json: args.json,
     };
-    if args.resume && RunDirectory::has_run(&plan.out) {
+    if args.resume && RunDirectory::has_run(&plan.out)? {
         let mut directory = RunDirectory::open(&plan.out)?;
         let snapshot = directory.newest(|problem| to_stderr(&format!("{}: {problem}", plan.out.display())))?;
         if let Some(snapshot) = snapshot {
@@ -153,22 +155,20 @@ fn begin(mut settings: Settings, plan: &Plan, program: &str) -> Result<ExitCode>
     let texts = Texts::read(&settings)?;
     fingerprint(&mut settings, &texts);
     let tokenizer = start::tokenizer(&mut settings, &texts)?;
-    let pretrained = match settings.init_from.clone() {
-        Some(dir) => Some(start::pretrained(Path::new(&dir), &mut settings, &tokenizer)?),
-        None => None,
-    };
-    let config = match &pretrained {
-        Some(model) => model.config(),
+    let init_from = settings.init_from.clone().map(PathBuf::from);
+    let config = match &init_from {
+        Some(dir) => start::pretrained_config(dir, &mut settings, &tokenizer)?,
         None => settings.model(tokenizer.vocab_size()).into(),
     };
     config.check()?;
     start::check_lora(&settings, &config)?;
     let context = settings.context.unwrap_or(config.context());
     let data = texts.dataset(&tokenizer, context)?;
-    check_memory(&config, settings.batch, context)?;
+    memory::check(&config, &settings, context)?;
+    let pretrained = init_from.as_deref().map(|dir| start::pretrained(dir, &config, &settings)).transpose()?;
     // With another tokenizer than the model's, the model's tokens mean nothing.
-    let end = match (&settings.init_from, &settings.tokenizer) {
-        (Some(dir), None) => Some(checkpoint::end_tokens(Path::new(dir))?),
+    let end = match (&init_from, &settings.tokenizer) {
+        (Some(dir), None) => Some(checkpoint::end_tokens(dir)?),
         _ => None,
     };
     let mut directory = RunDirectory::open(&plan.out).map_err(|e| match e {
@@ -192,10 +192,10 @@ fn begin(mut settings: Settings, plan: &Plan, program: &str) -> Result<ExitCode>
     let characters = texts.text.chars().count();
     say(&format!(
         "{}\ntext: {}, {characters} characters, a vocabulary of {} tokens",
-        start::describe(settings.name(), &config),
+        start::describe(settings.name(), &model.config()),
         texts.name,
         tokenizer.vocab_size(),
-    ));
+    ))?;
     let trainer = Trainer::new(&*model, &data, &options)?;
     let job = Job { settings: &settings, plan, program, tokenizer: &tokenizer, end, started };
     job.carry_out(&mut directory, trainer, &texts.name)
@@ -227,7 +227,7 @@ fn go_on(
     use_threads(plan);
     let mut trainer = Trainer::new(&*model, &data, &options).map_err(at)?;
     snapshot.restore(&mut trainer)?;
-    say(&format!("{}: going on after step {}", directory.path().display(), trainer.step_number()));
+    say(&format!("{}: going on after step {}", directory.path().display(), trainer.step_number()))?;
     let end = Some(checkpoint::end_tokens(snapshot.path())?);
     let job = Job { settings, plan, program, tokenizer: &tokenizer, end, started };
     job.carry_out(directory, trainer, &texts.name)
@@ -238,10 +238,10 @@ fn finished(dir: &Path, snapshot: &Snapshot, plan: &Plan) -> Result<ExitCode> {
     let position = snapshot.position();
     let (train_loss, val_loss) = position.evaluated.map_or((f64::NAN, f64::NAN), |e| (e.train_loss, e.val_loss));
     let out = plan.out.display();
-    say(&format!("{out}: the run is finished: {} steps, validation loss {val_loss:.4}", position.step));
+    say(&format!("{out}: the run is finished: {} steps, validation loss {val_loss:.4}", position.step))?;
     if plan.json {
         let parameters = checkpoint::load_model(dir)?.num_parameters();
-        say(&report(position.step, [train_loss, val_loss], None, position.seconds, parameters as u64));
+        say(&report(position.step, [train_loss, val_loss], None, position.seconds, parameters as u64))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -297,7 +297,7 @@ impl Job<'_> {
             title: format!("{} on {text}", self.settings.name()),
             tensorboard: self.plan.tensorboard,
         };
-        let mut progress = Progress::new();
+        let mut progress = Progress::after(trainer.step_number());
         let ended = run::record(
             directory,
             &mut trainer,
@@ -328,7 +328,7 @@ impl Job<'_> {
         if ended? == Ended::Stopped {
             let (program, total) = (self.program, trainer.total());
             let of = if total == usize::MAX { String::new() } else { format!(" of {total}") };
-            say(&format!("stopped after step {steps}{of}\nnext:  {program} train --resume --out {out}"));
+            say(&format!("stopped after step {steps}{of}\nnext:  {program} train --resume --out {out}"))?;
             return Ok(ExitCode::from(signals.exit_code()));
         }
         let seconds = self.started.elapsed().as_secs_f64();
@@ -342,7 +342,7 @@ impl Job<'_> {
              saved: {out}/{} {} {}, the loss curve: {out}/{TABLE} {out}/{PICTURE}\n\
              next:  {program} generate --model {out} --max-new 1000\n       \
              {program} train --data FILE --out runs/mine",
-            sample.trim_matches('\n'),
+            printable(&sample),
             trainer.tokens_per_s(),
             match trainer.best() {
                 Some(best) if best.step != steps => {
@@ -354,10 +354,10 @@ impl Job<'_> {
             checkpoint::CONFIG,
             checkpoint::TOKENIZER,
             program = self.program,
-        ));
+        ))?;
         if self.plan.json {
             let parameters = model.config().num_parameters().unwrap_or(u64::MAX);
-            say(&report(steps, [train_loss, val_loss], Some(trainer.tokens_per_s()), seconds, parameters));
+            say(&report(steps, [train_loss, val_loss], Some(trainer.tokens_per_s()), seconds, parameters))?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -382,28 +382,11 @@ impl Job<'_> {
             Err(why) => text = format!("none: {why}"),
         }
         model.set_training(training);
-        // A model of bytes writes control characters, which a terminal would obey.
-        text.trim_matches('\n').replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
+        printable(&text)
     }
 }
 
-/// Refuses a run that cannot fit the memory of this machine, where the system tells how much there is.
-///
-/// AdamW needs four numbers per parameter (the weight, its gradient and two means), and a token of the batch at least
-/// ten times its width in each block and its logits.
-fn check_memory(config: &ModelConfig, batch: usize, context: usize) -> Result<()> {
-    let [layers, width, vocab, context, batch] =
-        [config.layers(), config.width(), config.vocab(), context, batch].map(|size| size as u128);
-    let parameters = u128::from(config.num_parameters().unwrap_or(u64::MAX));
-    // `check` has bounded the sizes of the model, so that only the batch can overflow.
-    let token = 10 * layers * width + vocab;
-    let needs = batch.saturating_mul(context).saturating_mul(token).saturating_mul(4).saturating_add(16 * parameters);
-    match total_memory() {
-        Some(has) if needs > u128::from(has) => Err(Error::invalid(format!(
-            "training {parameters} parameters with a batch of {batch} takes at least {:.1} GB, this machine has {:.1} GB",
-            needs as f64 / 1e9,
-            has as f64 / 1e9
-        ))),
-        _ => Ok(()),
-    }
+/// A text of the model to be shown: one of bytes writes control characters, which a terminal would obey.
+fn printable(text: &str) -> String {
+    text.trim_matches('\n').replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
 }

@@ -144,31 +144,37 @@ pub(super) fn tokenizer(settings: &mut Settings, texts: &Texts) -> Result<Tokeni
     }
 }
 
-/// The model of `--init-from` with the dropout of the settings, which take from it what they leave open; `tokenizer` must
-/// fit it.
-pub(super) fn pretrained(dir: &Path, settings: &mut Settings, tokenizer: &Tokenizer) -> Result<Box<dyn LanguageModel>> {
-    let mut model = checkpoint::load_model_as(dir, DType::from(settings.dtype))?;
-    let (has, takes) = (tokenizer.vocab_size(), model.vocab());
+/// The sizes of the model of `--init-from` with the dropout of the settings, which take from it what they leave open;
+/// `tokenizer` must fit it. No weight is read.
+pub(super) fn pretrained_config(dir: &Path, settings: &mut Settings, tokenizer: &Tokenizer) -> Result<ModelConfig> {
+    let config = checkpoint::load_config(dir)?;
+    let (has, takes) = (tokenizer.vocab_size(), config.vocab());
     if has > takes {
         return Err(Error::in_file(
             dir,
             format!("the tokenizer has {has} tokens, the model knows only {takes}: give the model's own tokenizer"),
         ));
     }
-    let (context, most) = (settings.context.unwrap_or(model.context()), model.context());
+    let (context, most) = (settings.context.unwrap_or(config.context()), config.context());
     if context > most {
         return Err(Error::invalid(format!("--context {context} is more than the {most} of {}", dir.display())));
     }
     settings.context = Some(context);
-    if let Some(dropout) = settings.dropout {
+    let dropout = *settings.dropout.get_or_insert(config.dropout());
+    Ok(config.with_dropout(dropout))
+}
+
+/// The model of `--init-from` with its weights and the dropout of `config`, which is that of [`pretrained_config`].
+pub(super) fn pretrained(dir: &Path, config: &ModelConfig, settings: &Settings) -> Result<Box<dyn LanguageModel>> {
+    let mut model = checkpoint::load_model_as(dir, DType::from(settings.dtype))?;
+    if model.config().dropout() != config.dropout() {
         let weights = model.state_dict();
-        let config = model.config().with_dropout(dropout);
-        config.check()?;
+        // But for the dropout it is what was read: a head may have turned out to be no embedding.
+        let config = model.config().with_dropout(config.dropout());
         model = nn::init::skip_init(|| config.build())?;
         model.to_dtype(settings.dtype.into());
         model.load_state_dict(&weights).map_err(|e| Error::in_file(dir, e))?;
     }
-    settings.dropout = Some(model.config().dropout());
     Ok(model)
 }
 
