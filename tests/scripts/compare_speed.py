@@ -51,7 +51,10 @@ def say(text):
 
 def run(command, given=None):
     """The JSON object that a program prints in its last line."""
-    done = subprocess.run(command, capture_output=True, text=True, input=given)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, input=given)
+    except FileNotFoundError:
+        sys.exit(f"there is no {command[0]}; build it with `cargo build --release`, or name it with --gpt")
     if done.returncode != 0 or not done.stdout.strip():
         sys.exit(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
@@ -94,6 +97,10 @@ def keeper(out, work):
 def spread(values, digits=0):
     """The median, and from the least to the largest."""
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f}..{max(values):.{digits}f})"
+
+
+def counted(threads):
+    return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
 def digits_for(values):
@@ -224,8 +231,7 @@ def main():
     for work in chosen(args.only):
         more, engines = compare(args, work)
         rows += more
-    plural = "s" if args.threads > 1 else ""
-    print(f"Medians of {args.alternations} alternations with {args.threads} thread{plural} (least..largest)\n")
+    print(f"Medians of {args.alternations} alternations with {counted(args.threads)} (least..largest)\n")
     print(table(["work", "gpt", "PyTorch", "ratio", "of each pair", "target", "met"], rows))
     print("\n" + about(engines))
 
