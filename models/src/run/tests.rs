@@ -10,6 +10,9 @@ use serde_json::json;
 
 const LETTERS: &str = "abcdefg";
 
+/// The name of a file, and what is done to it or to its directory.
+type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+
 fn data() -> TextDataset {
     TextDataset::from_ids((0..300).map(|i| i * i % 7).collect(), 8).unwrap()
 }
@@ -313,7 +316,6 @@ fn a_damaged_checkpoint_is_reported_and_the_one_before_is_taken() {
         bytes[middle] ^= 1;
         fs::write(path, bytes).unwrap();
     };
-    type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
     let damages: [Damage; 8] = [
         (checkpoint::WEIGHTS, &cut),
         (checkpoint::WEIGHTS, &flip),
@@ -405,7 +407,7 @@ fn a_step_whose_table_or_picture_is_not_written_is_saved() {
         fs::remove_file(root.join(TABLE)).unwrap();
         fs::create_dir(root.join(TABLE)).unwrap();
     };
-    let refusals: [(&str, &dyn Fn(&Path)); 2] = [(PICTURE, &refuse_picture), (TABLE, &refuse_table)];
+    let refusals: [Damage; 2] = [(PICTURE, &refuse_picture), (TABLE, &refuse_table)];
     for (name, refuse) in refusals {
         let dir = tempfile::tempdir().unwrap();
         let (tokenizer, data, model) = (tokenizer(), data(), model(8));
