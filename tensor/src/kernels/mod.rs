@@ -27,5 +27,6 @@ pub(crate) mod rows;
 pub(crate) mod simd;
 pub(crate) mod softmax;
 pub(crate) mod walk;
+mod workers;
 pub(crate) mod zip;
 pub(crate) mod zip3;

@@ -4,8 +4,10 @@
 //! does a block never matters to the result, so the bits do not depend on the number of threads.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+
+use super::workers;
 
 /// Element-wise work smaller than this stays on the caller's thread: waking another costs more than it saves.
 pub(crate) const GRAIN: usize = 16 * 1024;
@@ -14,7 +16,6 @@ pub(crate) const GRAIN: usize = 16 * 1024;
 const MOST: usize = 1024;
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
-static POOL: Mutex<Option<(usize, Arc<rayon::ThreadPool>)>> = Mutex::new(None);
 
 thread_local! {
     /// Set on pool threads and while the caller works on blocks: work inside work runs in place.
@@ -50,25 +51,6 @@ pub fn set_num_threads(n: usize) {
     THREADS.store(n.min(MOST), Ordering::Relaxed);
 }
 
-/// The workers that help the calling thread when `threads` (at least two) are in use.
-fn pool(threads: usize) -> Arc<rayon::ThreadPool> {
-    let mut slot = POOL.lock().unwrap_or_else(|e| e.into_inner());
-    match &*slot {
-        Some((n, pool)) if *n == threads => pool.clone(),
-        _ => {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads - 1)
-                .thread_name(|i| format!("gradus-{i}"))
-                .start_handler(|_| INSIDE.set(true))
-                .build()
-                .expect("the system can start the worker threads");
-            let pool = Arc::new(pool);
-            *slot = Some((threads, pool.clone()));
-            pool
-        }
-    }
-}
-
 /// Calls `work(i)` once for each `i` in `0..blocks`, on several threads when there is more than one block.
 #[inline]
 pub(crate) fn for_each_block(blocks: usize, work: impl Fn(usize) + Sync) {
@@ -81,9 +63,7 @@ pub(crate) fn for_each_block(blocks: usize, work: impl Fn(usize) + Sync) {
 
 /// [`for_each_block`] behind a trait object: compiled once, not for every kernel.
 fn run(blocks: usize, work: &(dyn Fn(usize) + Sync)) {
-    // Read once: another thread may change the number at any moment.
-    let available = num_threads();
-    let threads = available.min(blocks);
+    let threads = num_threads().min(blocks);
     if threads <= 1 || INSIDE.get() {
         return (0..blocks).for_each(work);
     }
@@ -104,14 +84,9 @@ fn run(blocks: usize, work: &(dyn Fn(usize) + Sync)) {
             INSIDE.set(false);
         }
     }
-    pool(available).in_place_scope(|scope| {
-        for _ in 1..threads {
-            scope.spawn(|_| take());
-        }
-        INSIDE.set(true);
-        let _mark = Mark;
-        take();
-    });
+    INSIDE.set(true);
+    let _mark = Mark;
+    workers::run(threads - 1, &take, || INSIDE.set(true));
 }
 
 /// Calls `work(i, chunk)` for each chunk of `len` elements of `out` (the last may be shorter), in parallel.

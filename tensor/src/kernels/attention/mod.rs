@@ -9,6 +9,7 @@
 //! In the names, `t` marks transposed tiles, and a panel is an operand packed for the micro-kernel: `panel[p][i]`.
 
 mod backward;
+mod few;
 
 use std::ops::Range;
 
@@ -311,6 +312,9 @@ impl<'a, T> Scratch<'a, T> {
 /// `out` and the logarithm of the sum of each query's powers, which is infinite where a query may see nothing at all
 /// (so that its weights come out as zero on the way back). `out` is `[b, tq, h, dv]`, `log_sums` `[b, h, tq]`.
 pub(crate) fn forward<T: Attend>(problem: &Problem<T>, out: &mut [T], log_sums: &mut [T]) {
+    if few::suits(problem) {
+        return few::forward(problem, out, log_sums);
+    }
     let Size { tq, tk, d, dv } = problem.size;
     let kernel = kernel::<T>();
     let Kernel { mr, nr, .. } = kernel;

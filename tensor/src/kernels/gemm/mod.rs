@@ -114,6 +114,9 @@ impl FastGemm for f32 {
 }
 impl FastGemm for f64 {}
 
+/// Up to so many rows, the columns of B, which are then the longer part, are not packed if they are contiguous.
+const FLIPPED: usize = 96;
+
 fn fast<T: FastGemm>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mut [T]) {
     let Size { m, k, n } = size;
     assert_eq!(c.len(), m * n, "the output of a product has m * n elements");
@@ -130,7 +133,11 @@ fn fast<T: FastGemm>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mu
     } else if m <= thin::ROWS {
         T::thin(size, a, b, add, c);
     } else if let Some(kernel) = T::kernel() {
-        packed::gemm(size, a, b, add, c, kernel);
+        if m <= FLIPPED && b.row == 1 {
+            packed::flipped(size, a, b, add, c, kernel);
+        } else {
+            packed::gemm(size, a, b, add, c, kernel);
+        }
     } else {
         portable::gemm(size, a, b, add, c);
     }
@@ -302,6 +309,7 @@ mod tests {
                 for level in [Level::Avx2, Level::Avx512] {
                     if let Some(kernel) = T::kernel_for(level) {
                         compare("packed", &run(&|c| packed::gemm(size, a, b, add, c, kernel)));
+                        compare("flipped", &run(&|c| packed::flipped(size, a, b, add, c, kernel)));
                     }
                 }
             }

@@ -36,6 +36,26 @@ impl<T: Float> Panels<T> for Matrix<'_, T> {
 }
 
 pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: impl Panels<T>, add: Add<T>, c: &mut [T], kernel: Kernel<T>) {
+    multiply(size, a, b, add, c, kernel, false);
+}
+
+/// [`gemm`] of few rows with a B whose columns are contiguous, as the transposed product: these columns are read where
+/// they are, once, and only the few rows of A are packed.
+pub(super) fn flipped<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mut [T], kernel: Kernel<T>) {
+    let Size { m, k, n } = size;
+    multiply(Size { m: n, k, n: m }, b.transposed(), a.transposed(), add, c, kernel, true);
+}
+
+/// `c = a b`; or, `flipped`, its transpose, whose bias then belongs to the rows of the product.
+fn multiply<T: Float>(
+    size: Size,
+    a: Matrix<T>,
+    b: impl Panels<T>,
+    add: Add<T>,
+    c: &mut [T],
+    kernel: Kernel<T>,
+    flipped: bool,
+) {
     let Size { m, k, n } = size;
     let Kernel { mr, nr, .. } = kernel;
     let (depth, slab_m, slab_n) = (piece(k, DEPTH, 1), piece(m, SLAB, mr), piece(n, SLAB, nr));
@@ -43,7 +63,8 @@ pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: impl Panels<T>, add: A
     let mut b_store = Storage::new(T::DTYPE, slab_n * depth);
     let (a_pack, b_pack) = (a_store.as_slice_mut::<T>(), b_store.as_slice_mut::<T>());
     // Rows that lie a multiple of a page apart would all compete for the same few lines of the first-level cache.
-    let in_rows = a.column == 1 && !(a.row.unsigned_abs() * size_of::<T>()).is_multiple_of(4096);
+    // Where they are read only once or twice that costs less than packing.
+    let in_rows = a.column == 1 && (flipped || !(a.row.unsigned_abs() * size_of::<T>()).is_multiple_of(4096));
     let out = SharedMut::new(c);
     for j in (0..n).step_by(slab_n) {
         let columns = slab_n.min(n - j);
@@ -95,7 +116,8 @@ pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: impl Panels<T>, add: A
                         a: a_pack,
                         b: b_pack,
                         origin: (i, j),
-                        n,
+                        stride: if flipped { m } else { n },
+                        flipped,
                         add: if p == 0 { add } else { Add::Output },
                     };
                     // SAFETY: the blocks of C are disjoint, and the packed panels are complete.
@@ -123,7 +145,10 @@ struct Block<'a, T> {
     b: &'a [T],
     /// Row and column of C where the slab starts.
     origin: (usize, usize),
-    n: usize,
+    /// How far apart the rows of C lie.
+    stride: usize,
+    /// Whether C is the transpose of the product.
+    flipped: bool,
     add: Add<'a, T>,
 }
 
@@ -134,7 +159,7 @@ const LARGEST: usize = 12 * 32;
 /// The block of C must belong to the caller alone, and `a` and `b` hold complete panels for it.
 unsafe fn multiply_block<T: Float>(kernel: Kernel<T>, block: Block<T>, out: &SharedMut<T>) {
     let Kernel { mr, nr, routine } = kernel;
-    let Block { rows, columns, deep, rows_of_a, a, b, origin, n, add } = block;
+    let Block { rows, columns, deep, rows_of_a, a, b, origin, stride, flipped, add } = block;
     let mut edge = [T::ZERO; LARGEST];
     for i in rows.clone().step_by(mr) {
         let (a, apart) = match rows_of_a {
@@ -145,17 +170,33 @@ unsafe fn multiply_block<T: Float>(kernel: Kernel<T>, block: Block<T>, out: &Sha
         for j in columns.clone().step_by(nr) {
             let b = &b[j * deep..][..nr * deep];
             let (height, width) = (mr.min(rows.end - i), nr.min(columns.end - j));
-            let at = |r: usize| (origin.0 + i + r) * n + origin.1 + j;
-            if height == mr && width == nr && !matches!(add, Add::Bias(_)) {
+            let at = |r: usize| (origin.0 + i + r) * stride + origin.1 + j;
+            if height == mr && width == nr && !flipped && !matches!(add, Add::Bias(_)) {
                 // SAFETY: the block lies inside C, whose rows are n long, and is ours alone.
                 unsafe {
                     let first = out.as_ptr().add(at(0));
-                    routine(deep, a, apart, b.as_ptr(), first, n, matches!(add, Add::Output));
+                    routine(deep, a, apart, b.as_ptr(), first, stride, matches!(add, Add::Output));
                 }
                 continue;
             }
             // SAFETY: `edge` has room for the whole block.
             unsafe { routine(deep, a, apart, b.as_ptr(), edge.as_mut_ptr(), nr, false) };
+            if flipped {
+                let first = origin.0 + i;
+                for q in 0..width {
+                    // SAFETY: a part of a row of C, which is a column of the block.
+                    let c = unsafe { out.slice((origin.1 + j + q) * stride + first, height) };
+                    for (r, c) in c.iter_mut().enumerate() {
+                        let sum = edge[r * nr + q];
+                        *c = match add {
+                            Add::Nothing => sum,
+                            Add::Bias(bias) => sum + bias[first + r],
+                            Add::Output => *c + sum,
+                        };
+                    }
+                }
+                continue;
+            }
             for r in 0..height {
                 // SAFETY: a part of a row of the block.
                 let c = unsafe { out.slice(at(r), width) };
