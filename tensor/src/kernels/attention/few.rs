@@ -20,7 +20,7 @@ const FEATURES: usize = 64;
 
 /// Whether this is the way for a problem: its few queries look at rows that are contiguous.
 pub(super) fn suits<T: Attend>(problem: &Problem<T>) -> bool {
-    problem.size.tq <= QUERIES && problem.k.strides[1] == 1 && problem.v.strides[1] == 1
+    problem.size.tq <= QUERIES && problem.size.d > 0 && problem.k.strides[1] == 1 && problem.v.strides[1] == 1
 }
 
 /// See [`forward`](super::forward).
