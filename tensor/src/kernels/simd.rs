@@ -55,6 +55,19 @@ pub(crate) fn supported() -> Level {
     Level::Portable
 }
 
+/// Asks for the cache line at an address, which need not be one that the program has.
+#[inline(always)]
+pub(crate) fn prefetch<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every CPU of this architecture has the instruction, a hint that reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// What a kernel body may ask of the level that it is compiled for.
 pub(crate) trait Simd: Copy + Send + Sync {
     /// Whether a fused multiply-add is one instruction here (as a library call it would be very slow).

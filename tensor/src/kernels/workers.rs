@@ -1,5 +1,5 @@
-//! The worker threads: a fork-join pool whose workers stay awake for a moment after each region, because in a training
-//! step the next one is microseconds away, and to wake a sleeping thread takes longer than most regions last.
+//! The worker threads, which stay awake for a moment after each parallel region. In a training step the next one is
+//! microseconds away, and to wake a sleeping thread takes longer than most regions last.
 //!
 //! A region is opened by its caller, who works on it as well, closes it when no work is left, and waits only for the
 //! workers that have entered. One that comes too late finds it closed. So on a busy machine the caller does the work

@@ -14,10 +14,6 @@ pub(crate) const WIDTH: usize = 16;
 
 /// Sixteen f32. A type of a vector level is only used in functions that run after its instructions were detected.
 pub(crate) trait Lanes: Copy {
-    /// Asks for the cache line at an address, which need not be one that the program has.
-    #[inline(always)]
-    fn prefetch(_at: *const u8) {}
-
     fn splat(x: f32) -> Self;
     fn of_f32(x: &[f32; WIDTH]) -> Self;
     fn of_bf16(bits: &[u16; WIDTH]) -> Self;
@@ -79,11 +75,6 @@ pub(super) struct Avx512(__m512);
 // SAFETY of the blocks here: the CPU has AVX-512 F, by the rule of the trait, and each load reads the array that it is given.
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Avx512 {
-    #[inline(always)]
-    fn prefetch(at: *const u8) {
-        // SAFETY: a hint reads nothing, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
-    }
     #[inline(always)]
     fn splat(x: f32) -> Avx512 {
         // SAFETY: see above.
@@ -147,11 +138,6 @@ pub(super) struct Avx2([__m256; 2]);
 // array that they are given.
 #[cfg(target_arch = "x86_64")]
 impl Lanes for Avx2 {
-    #[inline(always)]
-    fn prefetch(at: *const u8) {
-        // SAFETY: a hint reads nothing, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
-    }
     #[inline(always)]
     fn splat(x: f32) -> Avx2 {
         // SAFETY: see above.

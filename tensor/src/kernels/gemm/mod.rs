@@ -114,8 +114,8 @@ impl FastGemm for f32 {
 }
 impl FastGemm for f64 {}
 
-/// Up to so many rows, the columns of B, which are then the longer part, are not packed if they are contiguous.
-const FLIPPED: usize = 96;
+/// With so many times more columns than rows, contiguous columns of B are not packed but the rows of A.
+const FLIPPED: usize = 2;
 
 fn fast<T: FastGemm>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mut [T]) {
     let Size { m, k, n } = size;
@@ -133,7 +133,7 @@ fn fast<T: FastGemm>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mu
     } else if m <= thin::ROWS {
         T::thin(size, a, b, add, c);
     } else if let Some(kernel) = T::kernel() {
-        if m <= FLIPPED && b.row == 1 {
+        if b.row == 1 && n >= FLIPPED * m {
             packed::flipped(size, a, b, add, c, kernel);
         } else {
             packed::gemm(size, a, b, add, c, kernel);

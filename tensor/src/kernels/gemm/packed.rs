@@ -39,8 +39,8 @@ pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: impl Panels<T>, add: A
     multiply(size, a, b, add, c, kernel, false);
 }
 
-/// [`gemm`] of few rows with a B whose columns are contiguous, as the transposed product: these columns are read where
-/// they are, once, and only the few rows of A are packed.
+/// [`gemm`] with fewer rows than columns, which are contiguous in B, as the transposed product: the columns are read where
+/// they are, and only the rows of A are packed.
 pub(super) fn flipped<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mut [T], kernel: Kernel<T>) {
     let Size { m, k, n } = size;
     multiply(Size { m: n, k, n: m }, b.transposed(), a.transposed(), add, c, kernel, true);
@@ -86,14 +86,14 @@ fn multiply<T: Float>(
                     } else {
                         ((task - a_tasks) * PANELS, b_out, nr, b_panels)
                     };
-                    for panel in first..(first + PANELS).min(panels) {
-                        // SAFETY: panel by panel, each belongs to one task.
-                        let to = unsafe { out.slice(panel * unit * deep, unit * deep) };
-                        if of_a {
-                            pack_panel(a.from(i + panel * mr, p), unit.min(rows - panel * mr), unit, deep, to);
-                        } else {
-                            b.pack(j + panel * nr, p, unit.min(columns - panel * nr), unit, deep, to);
-                        }
+                    let last = (first + PANELS).min(panels);
+                    // SAFETY: each panel belongs to one task.
+                    let to = unsafe { out.slice(first * unit * deep, (last - first) * unit * deep) };
+                    let (begin, end) = (first * unit, last * unit);
+                    if of_a {
+                        pack_panel(a.from(i + begin, p), end.min(rows) - begin, unit, deep, to);
+                    } else {
+                        b.pack(j + begin, p, end.min(columns) - begin, unit, deep, to);
                     }
                 };
                 let small = ((a_panels - a_first) * mr + columns) * deep < parallel::GRAIN;
@@ -115,13 +115,16 @@ fn multiply<T: Float>(
                         rows_of_a: in_rows.then(|| a.from(i, p)),
                         a: a_pack,
                         b: b_pack,
-                        origin: (i, j),
-                        stride: if flipped { m } else { n },
-                        flipped,
                         add: if p == 0 { add } else { Add::Output },
                     };
                     // SAFETY: the blocks of C are disjoint, and the packed panels are complete.
-                    unsafe { multiply_block(kernel, block, &out) };
+                    unsafe {
+                        if flipped {
+                            turn_block(kernel, block, &out, (j + column, i + row), m);
+                        } else {
+                            multiply_block(kernel, block, &out, (i + row, j + column), n);
+                        }
+                    }
                 };
                 let small = rows * columns * deep < 4 * parallel::GRAIN;
                 if small {
@@ -143,23 +146,25 @@ struct Block<'a, T> {
     rows_of_a: Option<Matrix<'a, T>>,
     a: &'a [T],
     b: &'a [T],
-    /// Row and column of C where the slab starts.
-    origin: (usize, usize),
-    /// How far apart the rows of C lie.
-    stride: usize,
-    /// Whether C is the transpose of the product.
-    flipped: bool,
     add: Add<'a, T>,
 }
 
 /// The largest block of a micro-kernel, in elements.
 const LARGEST: usize = 12 * 32;
 
+/// Multiplies a block, which goes to row and column `to` of C, whose rows lie `stride` apart.
+///
 /// # Safety
 /// The block of C must belong to the caller alone, and `a` and `b` hold complete panels for it.
-unsafe fn multiply_block<T: Float>(kernel: Kernel<T>, block: Block<T>, out: &SharedMut<T>) {
+unsafe fn multiply_block<T: Float>(
+    kernel: Kernel<T>,
+    block: Block<T>,
+    out: &SharedMut<T>,
+    to: (usize, usize),
+    stride: usize,
+) {
     let Kernel { mr, nr, routine } = kernel;
-    let Block { rows, columns, deep, rows_of_a, a, b, origin, stride, flipped, add } = block;
+    let Block { rows, columns, deep, rows_of_a, a, b, add } = block;
     let mut edge = [T::ZERO; LARGEST];
     for i in rows.clone().step_by(mr) {
         let (a, apart) = match rows_of_a {
@@ -170,9 +175,10 @@ unsafe fn multiply_block<T: Float>(kernel: Kernel<T>, block: Block<T>, out: &Sha
         for j in columns.clone().step_by(nr) {
             let b = &b[j * deep..][..nr * deep];
             let (height, width) = (mr.min(rows.end - i), nr.min(columns.end - j));
-            let at = |r: usize| (origin.0 + i + r) * stride + origin.1 + j;
-            if height == mr && width == nr && !flipped && !matches!(add, Add::Bias(_)) {
-                // SAFETY: the block lies inside C, whose rows are n long, and is ours alone.
+            let column = to.1 + j - columns.start;
+            let at = |r: usize| (to.0 + i - rows.start + r) * stride + column;
+            if height == mr && width == nr && !matches!(add, Add::Bias(_)) {
+                // SAFETY: the block lies inside C, whose rows are `stride` long, and is ours alone.
                 unsafe {
                     let first = out.as_ptr().add(at(0));
                     routine(deep, a, apart, b.as_ptr(), first, stride, matches!(add, Add::Output));
@@ -181,35 +187,49 @@ unsafe fn multiply_block<T: Float>(kernel: Kernel<T>, block: Block<T>, out: &Sha
             }
             // SAFETY: `edge` has room for the whole block.
             unsafe { routine(deep, a, apart, b.as_ptr(), edge.as_mut_ptr(), nr, false) };
-            if flipped {
-                let first = origin.0 + i;
-                for q in 0..width {
-                    // SAFETY: a part of a row of C, which is a column of the block.
-                    let c = unsafe { out.slice((origin.1 + j + q) * stride + first, height) };
-                    for (r, c) in c.iter_mut().enumerate() {
-                        let sum = edge[r * nr + q];
-                        *c = match add {
-                            Add::Nothing => sum,
-                            Add::Bias(bias) => sum + bias[first + r],
-                            Add::Output => *c + sum,
-                        };
-                    }
-                }
-                continue;
-            }
             for r in 0..height {
                 // SAFETY: a part of a row of the block.
                 let c = unsafe { out.slice(at(r), width) };
-                let sums = &edge[r * nr..][..width];
-                match add {
-                    Add::Nothing => c.copy_from_slice(sums),
-                    Add::Bias(bias) => {
-                        let bias = &bias[origin.1 + j..][..width];
-                        c.iter_mut().zip(sums).zip(bias).for_each(|((c, &s), &b)| *c = s + b);
-                    }
-                    Add::Output => c.iter_mut().zip(sums).for_each(|(c, &s)| *c += s),
-                }
+                put(add, column, &edge[r * nr..][..width], c);
             }
         }
+    }
+}
+
+/// [`multiply_block`] for the transpose of C: the block is turned on its way to row and column `to`.
+///
+/// # Safety
+/// As there.
+unsafe fn turn_block<T: Float>(
+    kernel: Kernel<T>,
+    block: Block<T>,
+    out: &SharedMut<T>,
+    to: (usize, usize),
+    stride: usize,
+) {
+    let (height, width, add) = (block.rows.len(), block.columns.len(), block.add);
+    let mut store = Storage::new(T::DTYPE, 2 * height * width);
+    let (product, turned) = store.as_slice_mut::<T>().split_at_mut(height * width);
+    let block = Block { add: Add::Nothing, ..block };
+    // SAFETY: all of `product` is ours, and the rest is the caller's promise.
+    unsafe { multiply_block(kernel, block, &SharedMut::new(product), (0, 0), width) };
+    let product = Matrix { data: product, offset: 0, row: width as isize, column: 1 };
+    pack_panel(product, height, height, width, turned);
+    for (q, sums) in turned.chunks_exact(height).enumerate() {
+        // SAFETY: a part of a row of the block.
+        let c = unsafe { out.slice((to.0 + q) * stride + to.1, height) };
+        put(add, to.1, sums, c);
+    }
+}
+
+/// Puts sums into a row of C, from column `column` on.
+fn put<T: Float>(add: Add<T>, column: usize, sums: &[T], c: &mut [T]) {
+    match add {
+        Add::Nothing => c.copy_from_slice(sums),
+        Add::Bias(bias) => {
+            let bias = &bias[column..][..c.len()];
+            c.iter_mut().zip(sums).zip(bias).for_each(|((c, &s), &b)| *c = s + b);
+        }
+        Add::Output => c.iter_mut().zip(sums).for_each(|(c, &s)| *c += s),
     }
 }

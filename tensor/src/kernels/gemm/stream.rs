@@ -10,6 +10,7 @@ use super::micro::Micro;
 use super::packed::{self, Panels};
 use super::{Add, Matrix, Size, pack, portable, start};
 use crate::kernels::parallel::{self, SharedMut};
+use crate::kernels::simd::prefetch;
 use crate::storage::Storage;
 use crate::{DType, bf16, f16};
 
@@ -20,13 +21,13 @@ type Chunk = [[f32; WIDTH]; 2];
 
 /// Up to so many rows on the left the weights are read row by row.
 const ROWS: usize = 8;
-/// Weights that one block of rows reads.
-const BLOCK: usize = 1 << 16;
+/// Weights that one block of rows reads: few enough that no thread waits long for the last block of another.
+const BLOCK: usize = 1 << 14;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// How many bytes ahead of the reading memory is asked for. Rows lie one after the other, so that this is in the next ones.
-/// Without it narrow weights, of which a line lasts long, come at 0.7 to 0.9 of the rate (measured on a Xeon).
+/// How many bytes ahead of the reading memory is asked for. Without it narrow weights, of which a line lasts long, come at
+/// 0.7 to 0.9 of the rate (measured on a Xeon).
 const AHEAD: usize = 2048;
 
 /// The rows of a matrix of weights, stored in some format.
@@ -140,36 +141,47 @@ impl<W: Widen> Format for Dense<'_, W> {
     }
 }
 
-/// The dot products of a row of weights with `M` rows of `x`, which are filled with zeros to whole chunks.
+/// The dot products of `R` rows of weights, from `first` on, with `M` rows of `x`, which are filled with zeros to whole
+/// chunks. Several rows at once hide the latency of the sums and share what is read of `x`.
 #[inline(always)]
-fn dots<V: Lanes, F: Format, const M: usize>(w: &F, row: usize, k: usize, x: &[Chunk]) -> [f32; M] {
+fn dots<V: Lanes, F: Format, const M: usize, const R: usize>(
+    w: &F,
+    first: usize,
+    k: usize,
+    x: &[Chunk],
+) -> [[f32; M]; R] {
     let (whole, chunks) = (k / LANES, k.div_ceil(LANES));
-    let stored = w.row(row);
+    let stored: [F::Row<'_>; R] = std::array::from_fn(|r| w.row(first + r));
     let x: [&[Chunk]; M] = std::array::from_fn(|i| &x[i * chunks..][..chunks]);
-    let mut sums = [[V::splat(0.0); 2]; M];
-    let mut add = |c: usize, w: [V; 2]| {
-        for (sums, x) in sums.iter_mut().zip(&x) {
-            for v in 0..2 {
-                sums[v] = sums[v].add_product(w[v], V::of_f32(&x[c][v]));
-            }
+    // Rows lie one after the other: what comes after these begins so many bytes after the end of each of them.
+    let bytes = F::at(stored[0], whole).addr() - F::at(stored[0], 0).addr();
+    let others = (R - 1) * bytes;
+    let mut sums = [[V::splat(0.0); M]; R];
+    let mut add = |r: usize, c: usize, w: [V; 2]| {
+        for (sum, x) in sums[r].iter_mut().zip(&x) {
+            let [low, high] = x[c].each_ref().map(V::of_f32);
+            *sum = sum.add_product(w[0], low).add_product(w[1], high);
         }
     };
     for c in 0..whole {
-        if c % F::TO_A_LINE == 0 {
-            V::prefetch(F::at(stored, c).wrapping_add(AHEAD));
+        for (r, &stored) in stored.iter().enumerate() {
+            if c % F::TO_A_LINE == 0 {
+                let at = F::at(stored, c);
+                let beyond = (at.addr() - F::at(stored, 0).addr() + AHEAD >= bytes) as usize;
+                prefetch(at.wrapping_add(AHEAD + beyond * others));
+            }
+            add(r, c, F::chunk(stored, c));
         }
-        add(c, F::chunk(stored, c));
     }
     if whole < chunks {
-        add(whole, F::rest(stored, whole));
+        stored.iter().enumerate().for_each(|(r, &stored)| add(r, whole, F::rest(stored, whole)));
     }
-    sums.map(|sums| w.scale(row) * total(sums.map(V::to_array)))
+    std::array::from_fn(|r| sums[r].map(|sum| w.scale(first + r) * total(sum.to_array())))
 }
 
 /// The sum of the lanes, in pairs.
 #[inline(always)]
-fn total([low, high]: Chunk) -> f32 {
-    let mut lanes: [f32; WIDTH] = std::array::from_fn(|l| low[l] + high[l]);
+fn total(mut lanes: [f32; WIDTH]) -> f32 {
     let mut width = WIDTH;
     while width > 1 {
         width /= 2;
@@ -182,7 +194,7 @@ fn total([low, high]: Chunk) -> f32 {
 
 /// Adds the products of rows `rows` of the weights with `M` rows of `x` to rows `first ..` of `c`, which are `n` long.
 #[inline(always)]
-fn add_block<V: Lanes, F: Format, const M: usize>(
+fn add_block<V: Lanes, F: Format, const M: usize, const R: usize>(
     w: &F,
     rows: std::ops::Range<usize>,
     k: usize,
@@ -190,12 +202,21 @@ fn add_block<V: Lanes, F: Format, const M: usize>(
     c: SharedMut<f32>,
     (first, n): (usize, usize),
 ) {
-    for j in rows {
-        for (i, dot) in dots::<V, F, M>(w, j, k, x).into_iter().enumerate() {
+    let put = |j: usize, dots: [f32; M]| {
+        for (i, dot) in dots.into_iter().enumerate() {
             // SAFETY: columns `rows` of the output belong to this block alone.
             let c = unsafe { c.slice((first + i) * n + j, 1) };
             c[0] += dot;
         }
+    };
+    let mut j = rows.start;
+    while j + R <= rows.end {
+        dots::<V, F, M, R>(w, j, k, x).into_iter().enumerate().for_each(|(r, dots)| put(j + r, dots));
+        j += R;
+    }
+    for j in j..rows.end {
+        let [dots] = dots::<V, F, M, 1>(w, j, k, x);
+        put(j, dots);
     }
 }
 
@@ -205,9 +226,9 @@ at_level! {
         w: &F, rows: std::ops::Range<usize>, k: usize, m: usize, x: &[Chunk], c: SharedMut<f32>, at: (usize, usize)
     ) {
         match m {
-            1 => add_block::<V, F, 1>(w, rows, k, x, c, at),
-            2 => add_block::<V, F, 2>(w, rows, k, x, c, at),
-            _ => add_block::<V, F, 4>(w, rows, k, x, c, at),
+            1 => add_block::<V, F, 1, 4>(w, rows, k, x, c, at),
+            2 => add_block::<V, F, 2, 2>(w, rows, k, x, c, at),
+            _ => add_block::<V, F, 4, 1>(w, rows, k, x, c, at),
         }
     }
 }
