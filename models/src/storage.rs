@@ -3,7 +3,7 @@
 
 use clap::ValueEnum;
 use nn::prelude::*;
-use nn::quantize::{Precision, QuantizeOptions, quantize};
+use nn::quantize::{Precision, quantizable};
 
 use crate::{Error, LanguageModel, Result};
 
@@ -40,30 +40,65 @@ impl Storage {
     /// # Ok::<(), models::Error>(())
     /// ```
     pub fn apply(self, model: &dyn LanguageModel) -> Result<()> {
-        let quantized = |precision| {
-            let options = QuantizeOptions { precision, ..Default::default() };
-            quantize(model.as_module(), &options).map_err(Error::invalid)?;
-            // What is not in few bits computes in f32, whatever the file had.
-            for p in model.parameters().iter().filter(|p| p.quantized().is_none() && p.dtype() != DType::F32) {
-                p.set_value(p.value().to_dtype(DType::F32));
-            }
-            Ok(())
+        let stored = self.of(model);
+        model.named_parameters().iter().try_for_each(|(name, p)| stored.put(name, p))?;
+        tensor::memory::trim();
+        Ok(())
+    }
+
+    /// [`apply`](Storage::apply) to one parameter of `model` at a time.
+    pub(crate) fn of(self, model: &dyn LanguageModel) -> Stored<'_> {
+        let few_bits = match self {
+            Storage::Int8 => Some(Precision::Int8),
+            Storage::Int4 => Some(Precision::INT4),
+            Storage::F32 | Storage::Bf16 | Storage::F16 => None,
         };
-        let float = |dtype: DType| {
-            for p in
-                model.parameters().iter().filter(|p| p.dtype() != dtype && (p.ndim() >= 2 || p.dtype() != DType::F32))
-            {
-                p.set_value(p.value().to_dtype(if p.ndim() >= 2 { dtype } else { DType::F32 }));
-            }
-            Ok(())
+        let matrices = match self {
+            Storage::Bf16 => DType::BF16,
+            Storage::F16 => DType::F16,
+            Storage::F32 | Storage::Int8 | Storage::Int4 => DType::F32,
         };
-        match self {
-            Storage::F32 => float(DType::F32),
-            Storage::Bf16 => float(DType::BF16),
-            Storage::F16 => float(DType::F16),
-            Storage::Int8 => quantized(Precision::Int8),
-            Storage::Int4 => quantized(Precision::INT4),
+        let chosen = few_bits.map_or(Vec::new(), |_| quantizable(model.as_module()));
+        Stored { few_bits, matrices, chosen: chosen.into_iter().map(|(_, weight)| weight).collect() }
+    }
+}
+
+/// How the parameters of a model are stored: once the value of one is there it is brought into that form, so that there need
+/// never be more than one in another form.
+pub(crate) struct Stored<'a> {
+    few_bits: Option<Precision>,
+    /// The dtype of the matrices that are not in few bits; vectors are in f32.
+    matrices: DType,
+    /// The weights that are in few bits.
+    chosen: Vec<&'a Parameter>,
+}
+
+impl Stored<'_> {
+    /// Stores the value of the parameter `name`.
+    ///
+    /// # Errors
+    /// When it is not finite and to be stored in few bits.
+    pub(crate) fn put(&self, name: &str, p: &Parameter) -> Result<()> {
+        /// The memory pool would keep floats of this size for the next ones.
+        const LARGE: usize = 16 << 20;
+        let bytes = p.nbytes();
+        match self.few_bits {
+            Some(precision) if self.chosen.iter().any(|weight| weight.ptr_eq(p)) => {
+                p.quantize(precision).map_err(|e| Error::invalid(format!("{name}: {e}")))?;
+            }
+            // Quantised before.
+            _ if p.quantized().is_some() => {}
+            _ => {
+                let dtype = if p.ndim() >= 2 { self.matrices } else { DType::F32 };
+                if p.dtype() != dtype {
+                    p.set_value(p.value().to_dtype(dtype));
+                }
+            }
         }
+        if bytes >= LARGE {
+            tensor::memory::trim();
+        }
+        Ok(())
     }
 }
 

@@ -56,7 +56,7 @@ impl Default for QuantizeOptions {
 #[track_caller]
 pub fn quantize(model: &dyn Module, options: &QuantizeOptions) -> Result<Vec<String>, Error> {
     let QuantizeOptions { precision, targets, exclude } = options;
-    let weights = weights(model);
+    let weights = quantizable(model);
     let is = |path: &str, name: &str| !name.is_empty() && format!(".{path}.").contains(&format!(".{name}."));
     let unknown: Vec<&str> = targets
         .iter()
@@ -90,8 +90,17 @@ pub fn dequantize(model: &dyn Module) {
     model.parameters().iter().for_each(Parameter::dequantize);
 }
 
-/// The weights that can be quantised and are not, each under its first path.
-fn weights(model: &dyn Module) -> Vec<(String, &Parameter)> {
+/// The weights that [`quantize`] takes where nothing else is said and that are not quantised yet, each under its first path.
+///
+/// ```
+/// use nn::prelude::*;
+/// use nn::quantize::quantizable;
+///
+/// let model = sequential![Embedding::new(10, 4), LayerNorm::new(4), Linear::new(4, 2)];
+/// let paths: Vec<String> = quantizable(&model).into_iter().map(|(path, _)| path).collect();
+/// assert_eq!(paths, ["0.weight", "2.weight"]);
+/// ```
+pub fn quantizable(model: &dyn Module) -> Vec<(String, &Parameter)> {
     fn below<'a>(module: &'a dyn Module, path: &str, found: &mut Vec<(String, &'a Parameter)>) {
         let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         let mut add = |name: &str, weight: &'a Parameter| {
@@ -257,7 +266,7 @@ mod tests {
         quantize(&model, &with(Precision::Int8)).unwrap();
         add_lora(&model, &LoraOptions { rank: 2, ..Default::default() });
         // The adapters are no weights to quantise.
-        let found = weights(&model).len();
+        let found = quantizable(&model).len();
         assert_eq!(found, 0);
         let x = Var::new(Tensor::randn([8, 16], DType::F32));
         let base = model.state_dict()["0.weight"].clone();
@@ -293,7 +302,7 @@ mod tests {
         );
         assert!(std::panic::catch_unwind(|| paths(&["up"], &["up"])).is_err());
         let limited = Embedding::with(4, 32, EmbeddingOptions { max_norm: Some(1.0), ..Default::default() });
-        assert!(weights(&limited).is_empty());
+        assert!(quantizable(&limited).is_empty());
     }
 
     #[test]

@@ -27,14 +27,19 @@ fn decoding(preset: Preset, prompt: usize, new: usize) -> GptConfig {
     GptConfig { layers: sizes.layers, heads: sizes.heads, ..config }
 }
 
-/// The bytes that [`decode`] needs at least: the weights (in f32, in which they are drawn), the keys and values, and the
-/// vectors of the prompt.
-pub fn decode_memory(preset: Preset, prompt: usize, new: usize) -> u128 {
+/// The bytes that [`decode`] needs at least: the weights as they are stored, the keys and values, and the vectors of the prompt.
+pub fn decode_memory(preset: Preset, prompt: usize, new: usize, storage: Storage) -> u128 {
     let config = decoding(preset, prompt, new);
     let [layers, width, context, prompt] =
         [config.layers, config.width, config.context, prompt].map(|size| size as u128);
     let parameters = u128::from(config.num_parameters().unwrap_or(u64::MAX));
-    4 * parameters + 8 * layers * width * context + 32 * width * prompt
+    let bits = match storage {
+        Storage::F32 => 32,
+        Storage::Bf16 | Storage::F16 => 16,
+        Storage::Int8 => 8,
+        Storage::Int4 => 4,
+    };
+    parameters * bits / 8 + 8 * layers * width * context + 32 * width * prompt
 }
 
 /// Writes `new` tokens after `prompt` random ones, always the likeliest, with a new `preset` model whose context is
@@ -50,9 +55,7 @@ pub fn decode(preset: Preset, prompt: usize, new: usize, storage: Storage) -> Re
     if prompt == 0 || new < 2 {
         return Err(Error::invalid("at least 1 token as the prompt and 2 new ones are needed to measure a speed"));
     }
-    let model = Gpt::new(decoding(preset, prompt, new))?;
-    model.eval();
-    storage.apply(&model)?;
+    let model = random(decoding(preset, prompt, new), storage)?;
     let ids = Tensor::randint(0, model.vocab() as i64, [1, prompt]);
     let (mut rates, mut prefills) = (Vec::new(), Vec::new());
     no_grad(|| {
@@ -69,6 +72,23 @@ pub fn decode(preset: Preset, prompt: usize, new: usize, storage: Storage) -> Re
         }
     });
     Ok(DecodeSpeed { tokens_per_s: median(&mut rates[1..]), prefill_ms: median(&mut prefills[1..]) })
+}
+
+/// A model whose matrices are drawn, and stored, one after the other: as after loading, there are never more floats than those
+/// of one of them.
+fn random(config: GptConfig, storage: Storage) -> Result<Gpt> {
+    let model = nn::init::skip_init(|| Gpt::new(config))?;
+    model.eval();
+    let stored = storage.of(&model);
+    for (name, p) in model.named_parameters() {
+        match p.ndim() {
+            0 | 1 => nn::init::constant_(&p, if name.ends_with("weight") { 1.0 } else { 0.0 }),
+            _ => nn::init::normal_(&p, 0.0, 0.02),
+        }
+        stored.put(&name, &p)?;
+    }
+    drop(stored);
+    Ok(model)
 }
 
 /// The likeliest token after `ids`, which follow those in `cache`: i64 `[1, t] -> [1, 1]`.
@@ -90,7 +110,7 @@ mod tests {
         assert!(decode(Preset::NanoCpu, 3, 1, Storage::F32).is_err());
         assert!(decode(Preset::NanoCpu, 0, 5, Storage::F32).is_err());
         assert!(decode(Preset::NanoCpu, 1 << 50, 5, Storage::F32).is_err());
-        assert!(decode_memory(Preset::NanoCpu, usize::MAX, usize::MAX) > 1 << 64);
+        assert!(decode_memory(Preset::NanoCpu, usize::MAX, usize::MAX, Storage::Int4) > 1 << 64);
     }
 
     #[test]

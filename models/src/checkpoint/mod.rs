@@ -16,7 +16,7 @@ use std::path::Path;
 use tensor::DType;
 
 use crate::weights::Reader;
-use crate::{Error, LanguageModel, ModelConfig, Result, Tokenizer};
+use crate::{Error, LanguageModel, ModelConfig, Result, Storage, Tokenizer};
 
 pub use config::ConfigFile;
 pub use end::{GENERATION_CONFIG, end_tokens};
@@ -187,7 +187,7 @@ pub fn load_model(dir: &Path) -> Result<Box<dyn LanguageModel>> {
 /// # Errors
 /// As [`load_model`].
 pub fn load_model_as(dir: &Path, dtype: impl Into<Option<DType>>) -> Result<Box<dyn LanguageModel>> {
-    load_with(dir, dtype.into(), |dir| Reader::open(dir))
+    load_with(dir, dtype.into(), None, |dir| Reader::open(dir))
 }
 
 /// [`load_model`] without reading the weights: those of safetensors files are mapped into memory and read where and when they
@@ -216,12 +216,13 @@ pub fn load_model_as(dir: &Path, dtype: impl Into<Option<DType>>) -> Result<Box<
 /// # Ok::<(), models::Error>(())
 /// ```
 pub fn load_model_mapped(dir: &Path) -> Result<Box<dyn LanguageModel>> {
-    load_with(dir, None, |dir| Reader::open_mapped(dir))
+    load_with(dir, None, None, |dir| Reader::open_mapped(dir))
 }
 
 fn load_with(
     dir: &Path,
     dtype: Option<DType>,
+    storage: Option<Storage>,
     open: impl FnOnce(&Path) -> Result<Reader>,
 ) -> Result<Box<dyn LanguageModel>> {
     let config = config_file(dir)?;
@@ -234,7 +235,7 @@ fn load_with(
         let (name, dtype) = (&info.name, &info.dtype);
         return Err(at(Error::invalid(format!("{name:?} is {dtype}, a dtype that is not supported here"))));
     }
-    weights::model_from(config.model, &reader, dtype.or(config.dtype)).map_err(at)
+    weights::model_from(config.model, &reader, dtype.or(config.dtype), storage).map_err(at)
 }
 
 /// Reads the model and the tokenizer of the directory `dir`.
@@ -242,8 +243,29 @@ fn load_with(
 /// # Errors
 /// As [`load_model`] and [`load_tokenizer`], when there is no tokenizer, and when it has more tokens than the model.
 pub fn load(dir: &Path) -> Result<(Box<dyn LanguageModel>, Tokenizer)> {
+    load_stored(dir, None)
+}
+
+/// [`load`] for inference, with the weights stored like this as soon as each is read: no more memory is used than the model
+/// takes so, and one of its tensors.
+///
+/// # Errors
+/// As [`load`] and [`Storage::apply`].
+///
+/// ```
+/// use models::{Gpt, GptConfig, Storage, Tokenizer, checkpoint};
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let dir = folder.path();
+/// let tokenizer = Tokenizer::chars("abc")?;
+/// checkpoint::save(dir, &Gpt::new(GptConfig { heads: 2, ..GptConfig::new(3, 8, 16) })?, &tokenizer)?;
+/// let (model, _) = checkpoint::load_stored(dir, Some(Storage::Int8))?;
+/// assert_eq!(model.vocab(), 3);
+/// # Ok::<(), models::Error>(())
+/// ```
+pub fn load_stored(dir: &Path, storage: Option<Storage>) -> Result<(Box<dyn LanguageModel>, Tokenizer)> {
     let tokenizer = need_tokenizer(dir)?;
-    let model = load_model(dir)?;
+    let model = load_with(dir, None, storage, |dir| Reader::open(dir))?;
     let (has, needs) = (tokenizer.vocab_size(), model.vocab());
     // Some models have more rows than their tokenizer has tokens, for the sake of speed.
     if has > needs {
@@ -291,6 +313,29 @@ mod tests {
         save(&out, &other, &tokenizer).unwrap();
         let tokens = |model: &dyn LanguageModel| model.state_dict()["tokens.weight"].clone();
         assert!(tokens(&*load(&out).unwrap().0).bit_eq(&tokens(&other)));
+    }
+
+    #[test]
+    fn weights_stored_one_by_one_are_those_of_a_model_stored_as_a_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let (model, tokenizer) = tiny();
+        save(dir.path(), &model, &tokenizer).unwrap();
+        let ids = Tensor::from([[0_i64, 1, 2, 3]]);
+        for storage in [Storage::F32, Storage::Bf16, Storage::F16, Storage::Int8, Storage::Int4] {
+            let (whole, _) = load(dir.path()).unwrap();
+            storage.apply(&*whole).unwrap();
+            let (one_by_one, _) = load_stored(dir.path(), Some(storage)).unwrap();
+            let bytes = |model: &dyn LanguageModel| {
+                model.parameters().iter().map(|p| (p.dtype(), p.nbytes())).collect::<Vec<_>>()
+            };
+            assert_eq!(bytes(&*whole), bytes(&*one_by_one));
+            let logits = |model: &dyn LanguageModel| no_grad(|| model.forward(&ids)).value();
+            assert!(logits(&*whole).bit_eq(&logits(&*one_by_one)), "{storage:?}");
+        }
+        model.parameters()[0].set_value(Tensor::full([5, 8], f64::NAN, DType::F32));
+        save(dir.path(), &model, &tokenizer).unwrap();
+        let message = load_stored(dir.path(), Some(Storage::Int8)).err().expect("must be refused").to_string();
+        assert!(message.contains("transformer.wte.weight"), "{message}");
     }
 
     #[test]

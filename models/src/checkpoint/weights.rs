@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nn::prelude::*;
 
 use super::{CONFIG, gpt2, llama};
-use crate::{Error, LanguageModel, ModelConfig, Result, weights};
+use crate::{Error, LanguageModel, ModelConfig, Result, Storage, weights};
 
 /// What is said once about a family's files.
 pub(super) struct Layout {
@@ -110,14 +110,16 @@ pub fn from_hugging_face(
     if tensors.len() < count {
         return Err(Error::invalid("a tensor's name stands there twice"));
     }
-    model_from(config, &tensors, dtype)
+    model_from(config, &tensors, dtype, None)
 }
 
-/// [`from_hugging_face`] that reads one tensor after the other: there is never more in memory than the model and one tensor.
+/// [`from_hugging_face`] that reads one tensor after the other, and stores each as `storage` says: there is never more in memory
+/// than the model and one tensor.
 pub(super) fn model_from(
     mut config: ModelConfig,
     source: &dyn Source,
     dtype: Option<DType>,
+    storage: Option<Storage>,
 ) -> Result<Box<dyn LanguageModel>> {
     config.check()?;
     let mut found = Found::new(&config, source)?;
@@ -140,13 +142,19 @@ pub(super) fn model_from(
     found.problems.check()?;
 
     let model = nn::init::skip_init(|| config.build())?;
+    let stored = storage.map(|storage| storage.of(&*model));
     let mut parameters: BTreeMap<String, Parameter> = model.named_parameters().into_iter().collect();
     for (ours, name, turned) in names {
         let tensor = source.read(&name)?;
         let tensor = if turned { tensor.t().contiguous() } else { tensor };
         let tensor = tensor.to_dtype(dtype.unwrap_or(tensor.dtype()));
-        parameters.remove(&ours).expect("every entry is a parameter").set_value(tensor);
+        let parameter = parameters.remove(&ours).expect("every entry is a parameter");
+        parameter.set_value(tensor);
+        if let Some(stored) = &stored {
+            stored.put(&name, &parameter)?;
+        }
     }
+    drop(stored);
     assert!(parameters.is_empty(), "every parameter is an entry");
     Ok(model)
 }

@@ -147,7 +147,7 @@ fn train(preset: Preset, threads: usize, seconds: f64, json: bool, started: Inst
 }
 
 fn decode(preset: Preset, [prompt, new]: [usize; 2], storage: Storage, threads: usize, json: bool) -> Result<()> {
-    let needs = bench::decode_memory(preset, prompt, new);
+    let needs = bench::decode_memory(preset, prompt, new, storage);
     if total_memory().is_some_and(|has| needs > u128::from(has)) {
         let context = prompt as u128 + new as u128;
         return Err(Error::invalid(format!(

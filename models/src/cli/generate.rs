@@ -107,10 +107,7 @@ pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     }
     let options = args.options(checkpoint::end_tokens(&args.model)?);
     options.sampling.check()?;
-    let (model, tokenizer) = checkpoint::load(&args.model)?;
-    if let Some(storage) = args.dtype {
-        storage.apply(&*model).map_err(|e| Error::in_file(&args.model, e))?;
-    }
+    let (model, tokenizer) = checkpoint::load_stored(&args.model, args.dtype)?;
     let prompts: Vec<&str> =
         if args.prompt.is_empty() { vec![""] } else { args.prompt.iter().map(String::as_str).collect() };
     let finite = match (args.beams, &prompts[..]) {

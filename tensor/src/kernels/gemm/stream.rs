@@ -21,8 +21,11 @@ type Chunk = [[f32; WIDTH]; 2];
 
 /// Up to so many rows on the left the weights are read row by row.
 const ROWS: usize = 8;
-/// Weights that one block of rows reads: few enough that no thread waits long for the last block of another.
-const BLOCK: usize = 1 << 14;
+/// Weights that one block of rows reads: so many that it takes a while until the CPU must find out anew where the next
+/// ones are.
+const BLOCK: usize = 1 << 17;
+/// Blocks there are at least, so that no thread waits long for the last one of another.
+const BLOCKS: usize = 8;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
@@ -141,47 +144,36 @@ impl<W: Widen> Format for Dense<'_, W> {
     }
 }
 
-/// The dot products of `R` rows of weights, from `first` on, with `M` rows of `x`, which are filled with zeros to whole
-/// chunks. Several rows at once hide the latency of the sums and share what is read of `x`.
+/// The dot products of a row of weights with `M` rows of `x`, which are filled with zeros to whole chunks.
 #[inline(always)]
-fn dots<V: Lanes, F: Format, const M: usize, const R: usize>(
-    w: &F,
-    first: usize,
-    k: usize,
-    x: &[Chunk],
-) -> [[f32; M]; R] {
+fn dots<V: Lanes, F: Format, const M: usize>(w: &F, row: usize, k: usize, x: &[Chunk]) -> [f32; M] {
     let (whole, chunks) = (k / LANES, k.div_ceil(LANES));
-    let stored: [F::Row<'_>; R] = std::array::from_fn(|r| w.row(first + r));
+    let stored = w.row(row);
     let x: [&[Chunk]; M] = std::array::from_fn(|i| &x[i * chunks..][..chunks]);
-    // Rows lie one after the other: what comes after these begins so many bytes after the end of each of them.
-    let bytes = F::at(stored[0], whole).addr() - F::at(stored[0], 0).addr();
-    let others = (R - 1) * bytes;
-    let mut sums = [[V::splat(0.0); M]; R];
-    let mut add = |r: usize, c: usize, w: [V; 2]| {
-        for (sum, x) in sums[r].iter_mut().zip(&x) {
-            let [low, high] = x[c].each_ref().map(V::of_f32);
-            *sum = sum.add_product(w[0], low).add_product(w[1], high);
+    let mut sums = [[V::splat(0.0); 2]; M];
+    let mut add = |c: usize, w: [V; 2]| {
+        for (sums, x) in sums.iter_mut().zip(&x) {
+            for v in 0..2 {
+                sums[v] = sums[v].add_product(w[v], V::of_f32(&x[c][v]));
+            }
         }
     };
     for c in 0..whole {
-        for (r, &stored) in stored.iter().enumerate() {
-            if c % F::TO_A_LINE == 0 {
-                let at = F::at(stored, c);
-                let beyond = (at.addr() - F::at(stored, 0).addr() + AHEAD >= bytes) as usize;
-                prefetch(at.wrapping_add(AHEAD + beyond * others));
-            }
-            add(r, c, F::chunk(stored, c));
+        if c % F::TO_A_LINE == 0 {
+            prefetch(F::at(stored, c).wrapping_add(AHEAD));
         }
+        add(c, F::chunk(stored, c));
     }
     if whole < chunks {
-        stored.iter().enumerate().for_each(|(r, &stored)| add(r, whole, F::rest(stored, whole)));
+        add(whole, F::rest(stored, whole));
     }
-    std::array::from_fn(|r| sums[r].map(|sum| w.scale(first + r) * total(sum.to_array())))
+    sums.map(|sums| w.scale(row) * total(sums.map(V::to_array)))
 }
 
 /// The sum of the lanes, in pairs.
 #[inline(always)]
-fn total(mut lanes: [f32; WIDTH]) -> f32 {
+fn total([low, high]: Chunk) -> f32 {
+    let mut lanes: [f32; WIDTH] = std::array::from_fn(|l| low[l] + high[l]);
     let mut width = WIDTH;
     while width > 1 {
         width /= 2;
@@ -194,7 +186,7 @@ fn total(mut lanes: [f32; WIDTH]) -> f32 {
 
 /// Adds the products of rows `rows` of the weights with `M` rows of `x` to rows `first ..` of `c`, which are `n` long.
 #[inline(always)]
-fn add_block<V: Lanes, F: Format, const M: usize, const R: usize>(
+fn add_block<V: Lanes, F: Format, const M: usize>(
     w: &F,
     rows: std::ops::Range<usize>,
     k: usize,
@@ -202,21 +194,12 @@ fn add_block<V: Lanes, F: Format, const M: usize, const R: usize>(
     c: SharedMut<f32>,
     (first, n): (usize, usize),
 ) {
-    let put = |j: usize, dots: [f32; M]| {
-        for (i, dot) in dots.into_iter().enumerate() {
+    for j in rows {
+        for (i, dot) in dots::<V, F, M>(w, j, k, x).into_iter().enumerate() {
             // SAFETY: columns `rows` of the output belong to this block alone.
             let c = unsafe { c.slice((first + i) * n + j, 1) };
             c[0] += dot;
         }
-    };
-    let mut j = rows.start;
-    while j + R <= rows.end {
-        dots::<V, F, M, R>(w, j, k, x).into_iter().enumerate().for_each(|(r, dots)| put(j + r, dots));
-        j += R;
-    }
-    for j in j..rows.end {
-        let [dots] = dots::<V, F, M, 1>(w, j, k, x);
-        put(j, dots);
     }
 }
 
@@ -226,9 +209,9 @@ at_level! {
         w: &F, rows: std::ops::Range<usize>, k: usize, m: usize, x: &[Chunk], c: SharedMut<f32>, at: (usize, usize)
     ) {
         match m {
-            1 => add_block::<V, F, 1, 4>(w, rows, k, x, c, at),
-            2 => add_block::<V, F, 2, 2>(w, rows, k, x, c, at),
-            _ => add_block::<V, F, 4, 1>(w, rows, k, x, c, at),
+            1 => add_block::<V, F, 1>(w, rows, k, x, c, at),
+            2 => add_block::<V, F, 2>(w, rows, k, x, c, at),
+            _ => add_block::<V, F, 4>(w, rows, k, x, c, at),
         }
     }
 }
@@ -269,7 +252,7 @@ pub(super) fn few<F: Format>(size: Size, x: Matrix<f32>, w: &F, add: Add<f32>, c
     let Size { m, k, n } = size;
     start(add, n, c);
     let (x, chunks) = (packed_rows(m, k, x), k.div_ceil(LANES));
-    let rows = (BLOCK / k.max(1)).max(1);
+    let rows = (BLOCK / k.max(1)).clamp(1, n.div_ceil(BLOCKS));
     let out = SharedMut::new(c);
     let work = |b: usize| {
         let range = b * rows..((b + 1) * rows).min(n);
