@@ -114,35 +114,35 @@ pub(crate) struct Saved<'a, T> {
     pub(crate) rstd: &'a [T],
 }
 
-/// The gradient of the input.
-pub(crate) fn backward_input<T: Float>(s: Saved<T>, width: usize, dx: &mut [T]) {
-    let rows = rows_per_block(width);
-    parallel::for_each_chunk(dx, rows * width, |i, dx| {
-        for (r, dx) in dx.chunks_mut(width).enumerate() {
-            let row = i * rows + r;
-            let at = row * width..(row + 1) * width;
-            backward_row(s.centred, &s.dy[at.clone()], &s.x[at], s.weight, s.mean[row], s.rstd[row], dx);
-        }
-    });
-}
-
-/// The gradients of weight and bias: rows are added up in blocks, the blocks in order and in double precision.
-pub(crate) fn backward_affine<T: Float>(s: Saved<T>, width: usize, dweight: &mut [T], dbias: &mut [T]) {
+/// The gradients of input, weight and bias, of those that are wanted, in one pass over the rows. Those of weight and bias
+/// are added up in blocks of rows, the blocks in order and in double precision.
+pub(crate) fn backward<T: Float>(s: Saved<T>, width: usize, [dx, dweight, dbias]: [Option<&mut [T]>; 3]) {
     let total = s.mean.len();
     let rows = rows_per_block(width).max(ROWS);
-    let mut partial = vec![T::ZERO; total.div_ceil(rows) * 2 * width];
-    parallel::for_each_chunk(&mut partial, 2 * width, |block, sums| {
-        let (dw, db) = sums.split_at_mut(width);
+    let sums = if dweight.is_some() || dbias.is_some() { 2 * width } else { 0 };
+    let mut partial = vec![T::ZERO; total.div_ceil(rows) * sums];
+    let (dx, shared) = (dx.map(SharedMut::new), SharedMut::new(&mut partial));
+    parallel::for_each_block(total.div_ceil(rows), |block| {
+        // SAFETY: the sums of a block belong to it alone.
+        let (dw, db) = unsafe { shared.slice(block * sums, sums) }.split_at_mut(sums / 2);
         for row in block * rows..((block + 1) * rows).min(total) {
             let at = row * width..(row + 1) * width;
-            add_row(&s.dy[at.clone()], &s.x[at], s.mean[row], s.rstd[row], dw, db);
+            let (dy, x, mean, rstd) = (&s.dy[at.clone()], &s.x[at.clone()], s.mean[row], s.rstd[row]);
+            if let Some(dx) = &dx {
+                // SAFETY: each row belongs to one block.
+                backward_row(s.centred, dy, x, s.weight, mean, rstd, unsafe { dx.slice(at.start, width) });
+            }
+            if sums > 0 {
+                add_row(dy, x, mean, rstd, dw, db);
+            }
         }
     });
-    let combine = |offset: usize, out: &mut [T]| {
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = T::of(partial.chunks(2 * width).map(|sums| sums[offset + i].to_f64()).sum());
+    for (first, out) in [(0, dweight), (width, dbias)] {
+        let Some(out) = out else { continue };
+        let mut total = vec![0.0; width];
+        for sums in partial.chunks((2 * width).max(1)) {
+            total.iter_mut().zip(&sums[first..]).for_each(|(total, sum)| *total += sum.to_f64());
         }
-    };
-    combine(0, dweight);
-    combine(width, dbias);
+        out.iter_mut().zip(total).for_each(|(out, total)| *out = T::of(total));
+    }
 }

@@ -83,6 +83,10 @@ pub(super) fn run(helpers: usize, job: &(dyn Fn() + Sync), start: fn()) {
                 looks += 1;
                 if looks.is_multiple_of(PATIENCE) { thread::yield_now() } else { std::hint::spin_loop() }
             }
+            if thread::panicking() {
+                // This thread's panic is the one that is told; a worker's must not wait for the next region.
+                drop(take_panic());
+            }
         }
     }
     // SAFETY: only the lifetime changes. The region is closed and empty before this function returns or unwinds, and
@@ -103,9 +107,13 @@ pub(super) fn run(helpers: usize, job: &(dyn Fn() + Sync), start: fn()) {
         job();
     }
     drop(seats);
-    if let Some(panic) = PANIC.lock().unwrap_or_else(|e| e.into_inner()).take() {
+    if let Some(panic) = take_panic() {
         resume_unwind(panic);
     }
+}
+
+fn take_panic() -> Option<Box<dyn Any + Send>> {
+    PANIC.lock().unwrap_or_else(|e| e.into_inner()).take()
 }
 
 /// Starts worker `index`, which calls `start` first.
@@ -217,6 +225,14 @@ mod tests {
                 sum.fetch_add(i, Ordering::Relaxed);
             });
             assert_eq!(sum.into_inner(), 190);
+        }
+    }
+
+    #[test]
+    fn when_all_panic_one_panic_is_told() {
+        for _ in 0..50 {
+            assert!(catch_unwind(|| count(3, 20, |i| panic!("block {i}"))).is_err());
+            count(3, 20, |_| ());
         }
     }
 

@@ -1,7 +1,7 @@
 //! The gradients of attention, from weights that are computed again tile by tile.
 
 use super::{
-    Attend, Heads, PANELS, Problem, Product, Scratch, WIDEST, back_through, kernel, pack, pack_columns, run,
+    Attend, Heads, PANELS, Problem, Product, Scratch, WIDEST, back_through, kernel, pack, pack_columns, run, turn,
     weigh_again,
 };
 use crate::kernels::parallel::SharedMut;
@@ -51,7 +51,7 @@ pub(crate) fn backward<T: Attend>(
             tile * nr,
             tile * nr,
             d_down * nr,
-            mr * nr,
+            nr * size.d,
         ];
         let mut storage = Storage::new(T::DTYPE, sizes.iter().sum());
         let mut scratch = Scratch { rest: storage.as_slice_mut::<T>() };
@@ -59,7 +59,7 @@ pub(crate) fn backward<T: Attend>(
         let [k_panels, v_panels, k_columns, dk_sum, dv_sum] = [0, 1, 2, 3, 4].map(|i| scratch.take(sizes[i]));
         // Packed per block of queries: by query, and by feature.
         let [q_panel, dout_panel, out_panel, q_columns, dout_columns] = [5, 6, 7, 8, 9].map(|i| scratch.take(sizes[i]));
-        let [weights_t, dscores_t, dq_t, turned] = [10, 11, 12, 13].map(|i| scratch.take(sizes[i]));
+        let [weights_t, dscores_t, dq_t, dq_rows] = [10, 11, 12, 13].map(|i| scratch.take(sizes[i]));
         pack(k, 0..size.tk, mr, size.d, k_panels);
         pack(v, 0..size.tk, mr, size.dv, v_panels);
         pack_columns(k, size.tk, size.d, mr, size.tk, k_columns);
@@ -78,14 +78,23 @@ pub(crate) fn backward<T: Attend>(
             for (out, dout) in out_panel.chunks_exact(nr).zip(dout_panel.chunks_exact(nr)) {
                 means.iter_mut().zip(out).zip(dout).for_each(|((mean, &o), &g)| *mean += o * g);
             }
-            turn(q_panel, nr, size.d, q_columns);
-            turn(dout_panel, nr, size.dv, dout_columns);
+            if queries.len() < nr {
+                // Queries that only fill the block up must not add anything.
+                q_columns.fill(T::ZERO);
+                dout_columns.fill(T::ZERO);
+            }
+            pack_columns(q.from(start, 0), queries.len(), size.d, nr, nr, q_columns);
+            pack_columns(dout.from(start, 0), queries.len(), size.dv, nr, nr, dout_columns);
+            q_columns.iter_mut().for_each(|q| *q = *q * problem.scale);
             dq_t.fill(T::ZERO);
             let count = problem.keys(&queries);
             for j in (0..count).step_by(tile) {
                 let count = tile.min(count - j);
                 let panels = count.div_ceil(mr);
-                let product = |depth, a, b, load| Product { depth, apart: mr * depth, a, b, stride: nr, load };
+                let product = |depth, a, b, load| {
+                    let apart = mr * depth;
+                    Product { depth, apart, in_rows: false, a, b, stride: nr, load }
+                };
                 product(size.d, &k_panels[j * size.d..], q_panel, false).into(kernel, panels, weights_t);
                 problem.mask_tile(head, &queries, j, nr, &mut weights_t[..count * nr]);
                 weigh_again(nr, &mut weights_t[..count * nr], &log_sums);
@@ -104,6 +113,7 @@ pub(crate) fn backward<T: Attend>(
                     let product = Product {
                         depth: count,
                         apart: size.tk * mr,
+                        in_rows: false,
                         a: &k_columns[j * mr..],
                         b: dscores_t,
                         stride: nr,
@@ -114,14 +124,20 @@ pub(crate) fn backward<T: Attend>(
                 // Keys that only fill the last panel up must not add anything.
                 weights_t[count * nr..panels * mr * nr].fill(T::ZERO);
                 dscores_t[count * nr..panels * mr * nr].fill(T::ZERO);
-                let mut add_products = |tile_t: &[T], columns: &[T], sum: &mut [T], width: usize| {
-                    for panel in 0..panels {
-                        turn_tile(&tile_t[panel * mr * nr..][..mr * nr], mr, nr, turned);
-                        for across in (0..width).step_by(nr) {
-                            let b = &columns[across * nr..];
-                            let product = Product { depth: nr, apart: 0, a: turned, b, stride: width, load: true };
-                            product.into(kernel, 1, &mut sum[panel * mr * width + across..]);
-                        }
+                // A tile is one row per key as it is.
+                let add_products = |tile_t: &[T], columns: &[T], sum: &mut [T], width: usize| {
+                    for across in (0..width).step_by(nr) {
+                        let b = &columns[across * nr..];
+                        let product = Product {
+                            depth: nr,
+                            apart: mr * nr,
+                            in_rows: true,
+                            a: tile_t,
+                            b,
+                            stride: width,
+                            load: true,
+                        };
+                        product.into(kernel, panels, &mut sum[across..]);
                     }
                 };
                 if dv.is_some() {
@@ -132,10 +148,11 @@ pub(crate) fn backward<T: Attend>(
                 }
             }
             let Some(dq) = &dq else { continue };
+            turn(dq_t, nr, size.d, dq_rows);
             for (l, i) in queries.enumerate() {
                 // SAFETY: each row belongs to one query of one head, and so to one task.
                 let row = unsafe { dq.slice(problem.row(head, i, size.tq, size.d), size.d) };
-                row.iter_mut().enumerate().for_each(|(c, x)| *x = dq_t[c * nr + l] * problem.scale);
+                row.iter_mut().zip(&dq_rows[l * size.d..]).for_each(|(x, &y)| *x = y * problem.scale);
             }
         }
         for (out, sum, width, across) in [(&dk, dk_sum, size.d, d_across), (&dv, dv_sum, size.dv, dv_across)] {
@@ -148,25 +165,4 @@ pub(crate) fn backward<T: Attend>(
         }
     };
     run(problem.heads(), problem.heads() * size.tq * size.tk * (size.d + size.dv), work);
-}
-
-/// From a panel by query, `[depth][nr]`, to panels by feature, `[query][nr features]` one after the other.
-fn turn<T: Attend>(panel: &[T], nr: usize, depth: usize, to: &mut [T]) {
-    for (block, to) in to.chunks_exact_mut(nr * nr).enumerate() {
-        for (query, to) in to.chunks_exact_mut(nr).enumerate() {
-            for (f, to) in to.iter_mut().enumerate() {
-                let feature = block * nr + f;
-                *to = if feature < depth { panel[feature * nr + query] } else { T::ZERO };
-            }
-        }
-    }
-}
-
-/// The transpose of a tile of `mr` rows of `nr`.
-fn turn_tile<T: Attend>(tile: &[T], mr: usize, nr: usize, to: &mut [T]) {
-    for (i, row) in tile.chunks_exact(nr).enumerate() {
-        for (l, &x) in row.iter().enumerate() {
-            to[l * mr + i] = x;
-        }
-    }
 }

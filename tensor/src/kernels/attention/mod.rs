@@ -139,12 +139,15 @@ unsafe fn plain<T: Math>(
     stride: usize,
     load: bool,
 ) {
-    assert!(rows.is_none(), "attention packs all its operands");
+    // From one element of A to the next in a column, and in a row.
+    let (down, along) = rows.map_or((1, 4), |row| (row, 1));
     let mut sums = [[T::ZERO; 16]; 4];
     for p in 0..k {
-        // SAFETY: p < k, so these lie inside the panels.
-        let (a, b) = unsafe { (&*a.add(p * 4).cast::<[T; 4]>(), &*b.add(p * 16).cast::<[T; 16]>()) };
-        for (sums, &a) in sums.iter_mut().zip(a) {
+        // SAFETY: p < k, so this lies inside the panel.
+        let b = unsafe { &*b.add(p * 16).cast::<[T; 16]>() };
+        for (i, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: element p of one of A's four rows.
+            let a = unsafe { *a.offset(i as isize * down + p as isize * along) };
             for (sum, &b) in sums.iter_mut().zip(b) {
                 *sum += a * b;
             }
@@ -159,11 +162,13 @@ unsafe fn plain<T: Math>(
     }
 }
 
-/// `c[i][j] (+)= sum over p of a[p][i] b[p][j]`: panels of A over `rows`, one panel of B, C with rows `stride` apart.
+/// `c[i][j] (+)= sum over p of a[p][i] b[p][j]`: some panels of A, one panel of B, C with rows `stride` apart.
 struct Product<'a, T> {
     depth: usize,
     /// A's panels start so many elements apart.
     apart: usize,
+    /// Whether A is not packed, but its rows lie one after the other, each as long as the depth.
+    in_rows: bool,
     a: &'a [T],
     b: &'a [T],
     stride: usize,
@@ -172,7 +177,7 @@ struct Product<'a, T> {
 
 impl<T: Attend> Product<'_, T> {
     fn into(self, kernel: Kernel<T>, panels: usize, c: &mut [T]) {
-        let Product { depth, apart, a, b, stride, load } = self;
+        let Product { depth, apart, in_rows, a, b, stride, load } = self;
         let Kernel { mr, nr, routine } = kernel;
         assert!(panels == 0 || (panels - 1) * apart + depth * mr <= a.len() && depth * nr <= b.len());
         assert!(panels == 0 || (panels * mr - 1) * stride + nr <= c.len());
@@ -180,7 +185,8 @@ impl<T: Attend> Product<'_, T> {
             // SAFETY: the assertions above keep every access inside a, b and c; the kernel was chosen for this CPU.
             unsafe {
                 let to = c.as_mut_ptr().add(panel * mr * stride);
-                routine(depth, a.as_ptr().add(panel * apart), None, b.as_ptr(), to, stride, load);
+                let rows = in_rows.then_some(depth as isize);
+                routine(depth, a.as_ptr().add(panel * apart), rows, b.as_ptr(), to, stride, load);
             }
         }
     }
@@ -328,10 +334,10 @@ pub(crate) fn forward<T: Attend>(problem: &Problem<T>, out: &mut [T], log_sums: 
     let work = |task: usize| {
         let (head, first) = (task / shares, task % shares * share * nr);
         let (q, k, v) = (problem.q.of(head), problem.k.of(head), problem.v.of(head));
-        let sizes = [padded_keys * d, padded_dv * tk, nr * d, tile * nr, padded_dv * nr];
+        let sizes = [padded_keys * d, padded_dv * tk, nr * d, tile * nr, padded_dv * nr, nr * dv];
         let mut storage = Storage::new(T::DTYPE, sizes.iter().sum());
         let mut scratch = Scratch { rest: storage.as_slice_mut::<T>() };
-        let [k_panels, v_panels, q_panel, scores_t, out_t] = sizes.map(|len| scratch.take(len));
+        let [k_panels, v_panels, q_panel, scores_t, out_t, rows] = sizes.map(|len| scratch.take(len));
         let end = (first + share * nr).min(tq);
         let keys = problem.keys(&(first..end));
         pack(k, 0..keys, mr, d, k_panels);
@@ -345,8 +351,9 @@ pub(crate) fn forward<T: Attend>(problem: &Problem<T>, out: &mut [T], log_sums: 
             let keys = problem.keys(&queries);
             for j in (0..keys).step_by(tile) {
                 let count = tile.min(keys - j);
+                let a = &k_panels[j * d..];
                 let product =
-                    Product { depth: d, apart: mr * d, a: &k_panels[j * d..], b: q_panel, stride: nr, load: false };
+                    Product { depth: d, apart: mr * d, in_rows: false, a, b: q_panel, stride: nr, load: false };
                 product.into(kernel, count.div_ceil(mr), scores_t);
                 let weights_t = &mut scores_t[..count * nr];
                 problem.mask_tile(head, &queries, j, nr, weights_t);
@@ -355,9 +362,11 @@ pub(crate) fn forward<T: Attend>(problem: &Problem<T>, out: &mut [T], log_sums: 
                     scale_columns(nr, out_t, &running.shrink);
                 }
                 let a = &v_panels[j * mr..];
-                let product = Product { depth: count, apart: tk * mr, a, b: weights_t, stride: nr, load: j > 0 };
+                let apart = tk * mr;
+                let product = Product { depth: count, apart, in_rows: false, a, b: weights_t, stride: nr, load: j > 0 };
                 product.into(kernel, padded_dv / mr, out_t);
             }
+            turn(out_t, nr, dv, rows);
             for (l, i) in queries.enumerate() {
                 let sum = running.sum[l];
                 let (factor, log_sum) = if sum == T::ZERO {
@@ -369,7 +378,7 @@ pub(crate) fn forward<T: Attend>(problem: &Problem<T>, out: &mut [T], log_sums: 
                 let (row, saved) =
                     unsafe { (out.slice(problem.row(head, i, tq, dv), dv), log_sums.slice(head * tq + i, 1)) };
                 saved[0] = log_sum;
-                row.iter_mut().enumerate().for_each(|(c, x)| *x = out_t[c * nr + l] * factor);
+                row.iter_mut().zip(&rows[l * dv..]).for_each(|(x, &y)| *x = y * factor);
             }
         }
     };
@@ -385,6 +394,13 @@ fn pack_columns<T: Attend>(matrix: Matrix<T>, depth: usize, columns: usize, unit
         let first = panel * unit;
         let width = unit.min(columns - first);
         pack_panel(matrix.from(0, first).transposed(), width, unit, depth, &mut to[..depth * unit]);
+    }
+}
+
+/// From one column per query, `[feature][nr]`, to one row per query, `[query][features]`.
+fn turn<T: Attend>(columns: &[T], nr: usize, features: usize, to: &mut [T]) {
+    if features > 0 {
+        pack_panel(Matrix { data: columns, offset: 0, row: nr as isize, column: 1 }, features, features, nr, to);
     }
 }
 

@@ -97,17 +97,15 @@ impl Tensor {
                 mean: read::<T>(&mean),
                 rstd: read::<T>(&rstd),
             };
-            let dx = need[0].then(|| {
-                Tensor::build::<T>(x.shape(), |dx| layer_norm::backward_input(saved, width, dx))
-            });
-            let (mut dweight, mut dbias) = (None, None);
-            if need[1] || need[2] {
-                let mut db = Tensor::zeros(norm, x.dtype());
-                let dw = Tensor::build::<T>(norm, |dw| {
-                    layer_norm::backward_affine(saved, width, dw, db.as_slice_mut::<T>())
-                });
-                (dweight, dbias) = (need[1].then_some(dw), need[2].then_some(db));
-            }
+            let mut affine = [need[1], need[2]].map(|need| need.then(|| Tensor::zeros(norm, x.dtype())));
+            let [dweight, dbias] = affine.each_mut().map(|of| of.as_mut().map(Tensor::as_slice_mut::<T>));
+            let dx = if need[0] {
+                Some(Tensor::build::<T>(x.shape(), |dx| layer_norm::backward(saved, width, [Some(dx), dweight, dbias])))
+            } else {
+                layer_norm::backward(saved, width, [None, dweight, dbias]);
+                None
+            };
+            let [dweight, dbias] = affine;
             [dx, dweight, dbias]
         })
     }

@@ -77,13 +77,16 @@ impl Tensor {
                 mean: read::<T>(&mean),
                 rstd: read::<T>(&rstd),
             };
-            let dx = || Tensor::build::<T>(x.shape(), |dx| layer_norm::backward_input(saved, width, dx));
-            let dweight = || {
-                let mut unused = Tensor::zeros(norm, x.dtype());
-                Tensor::build::<T>(norm, |dw| layer_norm::backward_affine(saved, width, dw, unused.as_slice_mut::<T>()))
+            let mut dweight = need[1].then(|| Tensor::zeros(norm, x.dtype()));
+            let dw = dweight.as_mut().map(Tensor::as_slice_mut::<T>);
+            let dx = if need[0] {
+                Some(Tensor::build::<T>(x.shape(), |dx| layer_norm::backward(saved, width, [Some(dx), dw, None])))
+            } else {
+                layer_norm::backward(saved, width, [None, dw, None]);
+                None
             };
             // That of the weight, which may be f32, is not rounded to a half.
-            [need[0].then(|| dx().to_dtype(dtype)), need[1].then(dweight)]
+            [dx.map(|dx| dx.to_dtype(dtype)), dweight]
         })
     }
 }
