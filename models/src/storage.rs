@@ -26,7 +26,7 @@ impl Storage {
     /// Stores the matrices of `model` like this. In few bits they cannot be trained any more.
     ///
     /// # Errors
-    /// When weights that are not finite are to be stored in few bits.
+    /// When weights that are not finite are to be stored in few bits; those before them are stored then.
     ///
     /// ```
     /// use models::{Gpt, GptConfig, Storage};

@@ -25,7 +25,7 @@ const PER_THREAD_BYTES: usize = 256 << 10;
 const POOL_FLOOR: usize = 64 << 20;
 /// From this size on buffers begin at a huge page, and the kernel is asked for such pages (on Linux): one fault instead of
 /// 512, and as many fewer translations of addresses while the buffer is read.
-const HUGE: usize = 3 << 19;
+const HUGE: usize = 7 << 18;
 /// The size of a huge page.
 const HUGE_PAGE: usize = 2 << 20;
 

@@ -142,19 +142,23 @@ pub(super) fn model_from(
     found.problems.check()?;
 
     let model = nn::init::skip_init(|| config.build())?;
-    let stored = storage.map(|storage| storage.of(&*model));
+    let mut stored = storage.map(|storage| storage.of(&*model));
     let mut parameters: BTreeMap<String, Parameter> = model.named_parameters().into_iter().collect();
     for (ours, name, turned) in names {
-        let tensor = source.read(&name)?;
-        let tensor = if turned { tensor.t().contiguous() } else { tensor };
-        let tensor = tensor.to_dtype(dtype.unwrap_or(tensor.dtype()));
         let parameter = parameters.remove(&ours).expect("every entry is a parameter");
-        parameter.set_value(tensor);
+        // Nothing but the parameter holds the value when it is stored, so that its memory is free afterwards.
+        parameter.set_value({
+            let tensor = source.read(&name)?;
+            let tensor = if turned { tensor.t().contiguous() } else { tensor };
+            tensor.to_dtype(dtype.unwrap_or(tensor.dtype()))
+        });
         if let Some(stored) = &stored {
             stored.put(&name, &parameter)?;
         }
     }
-    drop(stored);
+    if stored.take().is_some() {
+        tensor::memory::trim();
+    }
     assert!(parameters.is_empty(), "every parameter is an entry");
     Ok(model)
 }

@@ -118,8 +118,8 @@ pub(crate) struct Saved<'a, T> {
 /// are added up in blocks of rows, the blocks in order and in double precision.
 pub(crate) fn backward<T: Float>(s: Saved<T>, width: usize, [dx, dweight, dbias]: [Option<&mut [T]>; 3]) {
     let total = s.mean.len();
-    let rows = rows_per_block(width).max(ROWS);
-    let sums = if dweight.is_some() || dbias.is_some() { 2 * width } else { 0 };
+    let (sums, least) = if dweight.is_some() || dbias.is_some() { (2 * width, ROWS) } else { (0, 1) };
+    let rows = rows_per_block(width).max(least);
     let mut partial = vec![T::ZERO; total.div_ceil(rows) * sums];
     let (dx, shared) = (dx.map(SharedMut::new), SharedMut::new(&mut partial));
     parallel::for_each_block(total.div_ceil(rows), |block| {

@@ -18,7 +18,7 @@ const MOST: usize = 1024;
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    /// Set on pool threads and while the caller works on blocks: work inside work runs in place.
+    /// Set on worker threads and while the caller works on blocks: work inside work runs in place.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -41,6 +41,8 @@ pub fn num_threads() -> usize {
 }
 
 /// Makes kernels use `n` threads (at most 1024) from now on; 0 restores the default. Results do not depend on it.
+///
+/// The threads work for one kernel at a time: one that is called meanwhile, from another thread, runs on that thread alone.
 ///
 /// ```
 /// tensor::set_num_threads(1);

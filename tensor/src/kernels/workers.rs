@@ -74,7 +74,9 @@ pub(super) fn run(helpers: usize, job: &(dyn Fn() + Sync), start: fn()) {
     let helpers = helpers.min(seats.len());
 
     /// Closes the region, also when the caller's own part panics: the job must not be called after that.
-    struct Region;
+    struct Region {
+        panicked: bool,
+    }
     impl Drop for Region {
         fn drop(&mut self) {
             STATE.fetch_and(!WANTED, Ordering::SeqCst);
@@ -83,9 +85,9 @@ pub(super) fn run(helpers: usize, job: &(dyn Fn() + Sync), start: fn()) {
                 looks += 1;
                 if looks.is_multiple_of(PATIENCE) { thread::yield_now() } else { std::hint::spin_loop() }
             }
-            if thread::panicking() {
-                // This thread's panic is the one that is told; a worker's must not wait for the next region.
-                drop(take_panic());
+            if self.panicked {
+                // The caller's panic is the one that is told; a worker's must not wait for the next region.
+                std::mem::forget(take_panic());
             }
         }
     }
@@ -97,7 +99,7 @@ pub(super) fn run(helpers: usize, job: &(dyn Fn() + Sync), start: fn()) {
     let opened = (number(STATE.load(Ordering::Relaxed)).wrapping_add(1) << NUMBER) | (helpers as u64) << 16;
     STATE.store(opened, Ordering::SeqCst);
     {
-        let _region = Region;
+        let mut region = Region { panicked: true };
         for seat in &seats[..helpers] {
             // Either this sees that the worker sleeps, or the worker sees the region before it falls asleep.
             if seat.asleep.load(Ordering::SeqCst) && seat.asleep.swap(false, Ordering::SeqCst) {
@@ -105,9 +107,12 @@ pub(super) fn run(helpers: usize, job: &(dyn Fn() + Sync), start: fn()) {
             }
         }
         job();
+        region.panicked = false;
     }
+    // Before another caller can open a region, whose panics are its own.
+    let panic = take_panic();
     drop(seats);
-    if let Some(panic) = take_panic() {
+    if let Some(panic) = panic {
         resume_unwind(panic);
     }
 }
@@ -153,7 +158,7 @@ fn wait(index: usize, last: u64, seat: &Seat, awake: Duration) -> u64 {
         if !looks.is_multiple_of(PATIENCE) || begun.elapsed() < awake {
             std::hint::spin_loop();
         } else if !seat.asleep.swap(true, Ordering::SeqCst) {
-            // One more look, with the mark set; then sleep.
+            // More looks, with the mark set; then sleep.
             continue;
         } else {
             thread::park();
@@ -171,7 +176,12 @@ fn serve(index: usize, of: u64) {
     // SAFETY: inside a region, whose caller has put the job there and waits for us before it ends.
     let job = unsafe { &*(*JOB.0.get()).expect("an open region has a job") };
     if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
-        PANIC.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(panic);
+        let mut first = PANIC.lock().unwrap_or_else(|e| e.into_inner());
+        match *first {
+            None => *first = Some(panic),
+            // To drop what somebody panicked with might panic again, and this thread must leave the region.
+            Some(_) => std::mem::forget(panic),
+        }
     }
     STATE.fetch_sub(1, Ordering::Release);
 }

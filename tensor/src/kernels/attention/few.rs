@@ -18,7 +18,7 @@ const KEYS: usize = 4;
 /// Features whose means are held in registers while the values pass: eight of AVX2, the fewest that hide the latency.
 const FEATURES: usize = 64;
 
-/// Whether this is the way for a problem: its few queries look at rows that are contiguous.
+/// Whether this is the way for a problem: its few queries look at rows that are contiguous and not empty.
 pub(super) fn suits<T: Attend>(problem: &Problem<T>) -> bool {
     problem.size.tq <= QUERIES && problem.size.d > 0 && problem.k.strides[1] == 1 && problem.v.strides[1] == 1
 }

@@ -6,6 +6,8 @@
 //! the columns with no sums across a vector, and a tile of weights is already the packed operand that the GEMM's
 //! micro-kernel wants for the product with the values.
 //!
+//! A few queries, as in decoding, take another way: see `few`.
+//!
 //! In the names, `t` marks transposed tiles, and a panel is an operand packed for the micro-kernel: `panel[p][i]`.
 
 mod backward;

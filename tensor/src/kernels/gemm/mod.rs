@@ -1,8 +1,9 @@
 //! Matrix multiplication `C = A B (+ bias or C)` for any strides of A and B.
 //!
 //! The portable path hands tiles to `matrixmultiply`. On CPUs with AVX2 or AVX-512, A and B are packed once into panels
-//! and a register-blocked micro-kernel runs over them (the scheme of Goto and van de Geijn, "Anatomy of
-//! High-Performance Matrix Multiplication", 2008). Products with a few rows only, as in decoding, are limited by
+//! (but for rows of A that can be read as they are) and a register-blocked micro-kernel runs over them (the scheme of Goto
+//! and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008); with few rows and contiguous columns of B
+//! the transposed product is computed, for which only the rows need packing. Products with a few rows only, as in decoding, are limited by
 //! memory: `thin` reads the matrix once. Which path runs, and how it cuts the work, depends on the shape and the CPU,
 //! never on the number of threads.
 
@@ -268,8 +269,12 @@ mod tests {
         for round in 0..240 {
             let mut pick = || sizes[g.below(sizes.len())];
             let mut size = Size { m: pick(), k: pick(), n: pick() };
-            if round % 40 == 0 {
+            // Several blocks of the depth, with each layout of B.
+            if round % 20 == 0 {
                 size = Size { m: 130, k: 900, n: 420 };
+            }
+            if round == 44 {
+                size = Size { m: 7, k: 400, n: 4200 };
             }
             let Size { m, k, n } = size;
             let (a, ao, ar, ac) = operand::<T>(m, k, round % 4, &mut g);

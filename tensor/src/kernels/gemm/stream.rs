@@ -24,7 +24,7 @@ const ROWS: usize = 8;
 /// Weights that one block of rows reads: so many that it takes a while until the CPU must find out anew where the next
 /// ones are.
 const BLOCK: usize = 1 << 17;
-/// Blocks there are at least, so that no thread waits long for the last one of another.
+/// About so many blocks there are even of a small matrix, so that no thread waits long for the last one of another.
 const BLOCKS: usize = 8;
 
 /// Bytes of a cache line.
