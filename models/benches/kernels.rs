@@ -8,8 +8,9 @@ use divan::counter::{BytesCount, ItemsCount};
 use models::bench::kernels::{KernelOptions, Limits, Work, list};
 
 fn main() {
-    // Cargo says so when something is to be measured, and not when names are listed or calls tested.
-    if std::env::args().any(|argument| argument == "--bench") {
+    // Cargo says so when something is to be measured, and not when calls are tested.
+    let asked = |option: &str| std::env::args().any(|argument| argument == option);
+    if asked("--bench") && !asked("--list") {
         print_limits();
     }
     divan::main();

@@ -55,7 +55,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// `text` with its control characters escaped: names in files and of files may have some, which a terminal would obey.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c.is_control() && c != '\t' {

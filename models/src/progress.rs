@@ -168,7 +168,7 @@ mod tests {
     fn steps_of_an_earlier_process_took_none_of_the_time() {
         // Ten steps in ten seconds, and ninety to go.
         let left = ten_seconds_ago(900).left(910, 1000).as_secs_f64();
-        assert!((90.0..91.0).contains(&left), "{left}");
+        assert!((90.0..100.0).contains(&left), "{left}");
         let left = ten_seconds_ago(900).left(900, 1000);
         assert!(left >= Duration::from_secs(1000), "{left:?}");
         assert_eq!(Progress::after(900).before, 900);

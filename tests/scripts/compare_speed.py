@@ -2,7 +2,7 @@
 """How fast `gpt bench` is beside PyTorch: both run in turn, and the table of ratios of their medians is printed.
 
     cargo build --release
-    python tests/scripts/compare_speed.py --yardstick ../shared/bench/pytorch_gpt.py [--threads 2] [--alternations 5]
+    python tests/scripts/compare_speed.py --yardstick pytorch_gpt.py [--threads 2] [--alternations 5]
         [--seconds 15] [--only "train baby"] [--no-compile] [--out raw.jsonl]
 
 The yardstick is a program with `gpt bench`'s commands `train PRESET` and `decode PRESET`, which prints the same JSON. In
@@ -212,21 +212,23 @@ def chosen(only):
     """The works named by `--only`, whole or in part."""
     if not only:
         return list(WORKS)
-    names = [work for work in WORKS if work in only or any(o not in WORKS and o in work for o in only)]
-    if not names:
-        sys.exit(f"--only {only}: none of {', '.join(WORKS)}")
-    return names
+    for name in only:
+        if not any(name in work for work in WORKS):
+            sys.exit(f"--only {name}: none of {', '.join(WORKS)}")
+    return [work for work in WORKS if work in only or any(o not in WORKS and o in work for o in only)]
 
 
 def main():
     parser = common(argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter))
-    parser.add_argument("--yardstick", type=Path, default=Path("../shared/bench/pytorch_gpt.py"))
+    parser.add_argument("--yardstick", type=Path, required=True, help="the PyTorch program")
     parser.add_argument("--seconds", type=float, default=15, help="of training steps (default: %(default)s)")
     parser.add_argument("--only", action="append", help="a work, or a part of its name")
     parser.add_argument("--no-compile", dest="compile", action="store_false", help="leave torch.compile out")
     args = parser.parse_args()
     if not args.yardstick.exists():
-        sys.exit(f"there is no {args.yardstick}; name the PyTorch program with --yardstick")
+        sys.exit(f"--yardstick: there is no {args.yardstick}")
+    if args.alternations < 1:
+        sys.exit("--alternations: at least 1 is needed")
     rows, engines = [], []
     for work in chosen(args.only):
         more, engines = compare(args, work)

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::say;
 use crate::checkpoint::{CONFIG, TOKENIZER, VOCAB_AND_MERGES};
+use crate::error::printable;
 use crate::{Error, Result, weights};
 
 /// Options of `gpt inspect`.
@@ -92,18 +93,21 @@ pub(super) fn run(args: &InspectArgs) -> Result<()> {
         ]
     });
     table(&mut text, rows.collect(), 1);
-    let escaped = |text: &str| text.escape_debug().to_string();
     let section = |text: &mut String, title: &str, rows: Vec<[String; 2]>| {
         if !rows.is_empty() {
             *text += &format!("\n{title}\n");
             table(text, rows, 2);
         }
     };
-    section(&mut text, "metadata", metadata.iter().map(|(k, v)| [format!("  {}", escaped(k)), escaped(v)]).collect());
+    section(
+        &mut text,
+        "metadata",
+        metadata.iter().map(|(k, v)| [format!("  {}", printable(k)), printable(v)]).collect(),
+    );
     for (title, json) in [(CONFIG, &config), (&*from, &tokenizer)] {
         let entries = json.iter().filter_map(Json::as_object).flatten().filter(|(_, value)| !value.is_null());
-        let shown = |value: &Json| escaped(value.as_str().unwrap_or(&value.to_string()));
-        section(&mut text, title, entries.map(|(k, v)| [format!("  {}", escaped(k)), shown(v)]).collect());
+        let shown = |value: &Json| printable(value.as_str().unwrap_or(&value.to_string()));
+        section(&mut text, title, entries.map(|(k, v)| [format!("  {}", printable(k)), shown(v)]).collect());
     }
     say(&text)
 }
@@ -135,7 +139,8 @@ fn of_two_files(path: &Path) -> Result<Option<Json>> {
     let merges = path.join(merges);
     let Some(vocab) = json_beside(path, vocab)?.filter(|_| merges.exists()) else { return Ok(None) };
     let text = std::fs::read_to_string(&merges).map_err(|e| Error::read(&merges, e))?;
-    let lines = text.lines().filter(|line| !(line.is_empty() || line.starts_with("#version")));
+    let version = |number: usize, line: &str| number == 0 && line.starts_with("#version");
+    let lines = text.lines().enumerate().filter(|&(number, line)| !(line.is_empty() || version(number, line)));
     let vocabulary = vocab.as_object().map(serde_json::Map::len);
     Ok(Some(json!({ "model": "BPE", "vocabulary": vocabulary, "merges": lines.count(), "added_tokens": null })))
 }

@@ -62,6 +62,9 @@ fn replacing(from: &Path, to: &Path) -> Result<Vec<Act<'static>>> {
     const OF_THE_RUN: [&str; 6] = [STATE, OPTIMIZER, MASTERS, BASE, ADAPTERS, CHECKSUMS];
     let (weights, small): (Vec<String>, Vec<String>) =
         list(from)?.into_iter().filter(|name| !OF_THE_RUN.contains(&name.as_str())).partition(|name| is_weights(name));
+    if !weights.iter().any(|name| is_entry(name)) {
+        return Err(Error::read(from, "there is no model to be put in the place of another"));
+    }
     let differs = |name: &String| !same(&from.join(name), &to.join(name));
     let old: Vec<String> = list(to)?.into_iter().filter(|name| is_weights(name)).collect();
     let stale: Vec<String> = old.iter().filter(|name| !weights.contains(name)).cloned().collect();
@@ -98,12 +101,17 @@ fn replacing(from: &Path, to: &Path) -> Result<Vec<Act<'static>>> {
     Ok(acts)
 }
 
+/// Whether something is there; what cannot be looked at is neither there nor gone.
+fn exists(path: &Path) -> Result<bool> {
+    fs::exists(path).map_err(|e| Error::read(path, e))
+}
+
 /// The acts that move a finished run from `next` to `root`, in the place of an older model. They may be begun again at
 /// any point: what was moved is no longer in `next`.
 pub(super) fn promote(next: &Path, root: &Path) -> impl Iterator<Item = Act<'static>> + use<> {
     let moved = |name: &str| {
         let (from, to) = (next.join(name), root.join(name));
-        Act::new(move || if from.exists() { move_over(&from, &to) } else { Ok(()) })
+        Act::new(move || if exists(&from)? { move_over(&from, &to) } else { Ok(()) })
     };
     let events = |dir: &Path| -> Result<Vec<String>> {
         Ok(list(dir)?.into_iter().filter(|name| name.starts_with(EVENTS)).collect())
@@ -114,7 +122,7 @@ pub(super) fn promote(next: &Path, root: &Path) -> impl Iterator<Item = Act<'sta
             Act::new(move || remove(&path))
         };
         // Where nothing was moved yet, these are the older run's.
-        match next.join(CHECKPOINTS).exists() {
+        match exists(&next.join(CHECKPOINTS))? {
             true => Ok(events(root)?.into_iter().map(gone).collect()),
             false => Ok(Vec::new()),
         }

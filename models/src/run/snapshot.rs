@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::files::{Fingerprint, list};
+use super::step_name;
 use crate::train::{Position, State, Trainer};
 use crate::{Error, LanguageModel, Result, Tokenizer, checkpoint};
 
@@ -51,7 +52,8 @@ pub struct Snapshot {
 pub(super) enum Flaw {
     /// It is not as it was written: the one before it is taken.
     Damaged(Error),
-    /// The system does not give what is in it. It may be whole, so that none is taken in its place and nothing removed.
+    /// The system does not give what is in it, or this program does not understand it. It may be whole, so that none is taken
+    /// in its place and nothing removed.
     Unreadable(Error),
 }
 
@@ -88,10 +90,19 @@ impl Snapshot {
                 return Err(Error::in_file(&path, "the contents are not those that were written").into());
             }
         }
+        // All is there as it was written: what is not understood now is no damage, and nothing to be thrown away.
+        let whole = |flaw| match flaw {
+            Flaw::Damaged(why) | Flaw::Unreadable(why) => Flaw::Unreadable(why),
+        };
         let path = dir.join(STATE);
-        let Manifest { format, settings, position } = read_json(&path)?;
+        let Manifest { format, settings, position } = read_json(&path).map_err(whole)?;
+        let refused = |what: String| Err(Flaw::Unreadable(Error::in_file(&path, what)));
         if format != FORMAT {
-            return Err(Error::in_file(&path, format!("the format is {format}, this program reads {FORMAT}")).into());
+            return refused(format!("the format is {format}, this program reads {FORMAT}"));
+        }
+        let name = step_name(position.step);
+        if dir.file_name() != Some(name.as_ref()) {
+            return refused(format!("this is {name}, which somebody renamed: name it so, or move it away"));
         }
         Ok(Snapshot { dir: dir.to_path_buf(), settings, position })
     }

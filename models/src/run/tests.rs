@@ -438,6 +438,24 @@ fn a_step_whose_table_or_picture_is_not_written_is_saved() {
     }
 }
 
+/// It would be gone, and all others with it, if it were taken for what its name says.
+#[test]
+fn a_renamed_checkpoint_is_refused_and_nothing_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("run");
+    part_of_a_run(&root, true, 8, 9, 6).unwrap();
+    let [own, other] = ["step-00000006", "step-00000020"].map(|name| root.join(CHECKPOINTS).join(name));
+    fs::rename(&own, &other).unwrap();
+    let before = contents(&root);
+    let newest = || RunDirectory::open(&root).and_then(|directory| directory.newest(|why| panic!("{why}")));
+    let why = newest().unwrap_err().to_string();
+    assert!(why.contains("this is step-00000006, which somebody renamed"), "{why}");
+    assert!(part_of_a_run(&root, true, 8, 9, 99).is_err());
+    assert!(contents(&root) == before);
+    fs::rename(&other, &own).unwrap();
+    assert_eq!(newest().unwrap().unwrap().position().step, 6);
+}
+
 /// Checksums that are right and contents that are not: nothing panics.
 #[test]
 fn a_checkpoint_that_fits_no_run_is_refused() {
@@ -448,8 +466,7 @@ fn a_checkpoint_that_fits_no_run_is_refused() {
     let good = fs::read_to_string(&path).unwrap();
     let read = |step: &Path| match Snapshot::read(step) {
         Ok(snapshot) => Ok(snapshot),
-        Err(Flaw::Damaged(why)) => Err(why),
-        Err(Flaw::Unreadable(why)) => panic!("{why}"),
+        Err(Flaw::Damaged(why) | Flaw::Unreadable(why)) => Err(why),
     };
     let changed = |text: &str| {
         fs::write(&path, text).unwrap();
@@ -462,7 +479,9 @@ fn a_checkpoint_that_fits_no_run_is_refused() {
         message
     };
     assert!(changed(&good.replace("\"step\": 4", "\"step\": -4")).contains("invalid value"));
-    assert!(changed(&good.replace("\"step\": 4", "\"step\": 5")).contains("is not 5"));
+    assert!(
+        changed(&good.replace("\"step\": 4", "\"step\": 5")).contains("this is step-00000005, which somebody renamed")
+    );
     assert!(changed(&good.replace("\"format\": 1", "\"format\": 2")).contains("format is 2"));
     assert!(changed(&good.replace("\"total\": 9", "\"total\": 3")).contains("total"));
     assert!(changed(&good.replace("\"seconds\"", "\"minutes\"")).contains("missing field `seconds`"));

@@ -243,7 +243,8 @@ fn speed(kernel: Kernel, time: Duration) -> KernelSpeed {
         seconds = seconds.min(begun.elapsed().as_secs_f64());
         rounds += 1;
     }
-    KernelSpeed { name: kernel.name, work: kernel.work, product: kernel.product, seconds }
+    // A coarse clock may see no time pass at all.
+    KernelSpeed { name: kernel.name, work: kernel.work, product: kernel.product, seconds: seconds.max(1e-9) }
 }
 
 #[cfg(test)]

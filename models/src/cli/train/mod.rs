@@ -175,8 +175,6 @@ fn begin(mut settings: Settings, plan: &Plan, program: &str) -> Result<ExitCode>
         Error::Write { why, .. } => Error::invalid(format!("--out {}: {why}", plan.out.display())),
         other => other,
     })?;
-    directory.begin()?;
-
     use_threads(plan);
     tensor::manual_seed(settings.seed);
     let model = match pretrained {
@@ -197,6 +195,7 @@ fn begin(mut settings: Settings, plan: &Plan, program: &str) -> Result<ExitCode>
         tokenizer.vocab_size(),
     ))?;
     let trainer = Trainer::new(&*model, &data, &options)?;
+    directory.begin()?;
     let job = Job { settings: &settings, plan, program, tokenizer: &tokenizer, end, started };
     job.carry_out(&mut directory, trainer, &texts.name)
 }
