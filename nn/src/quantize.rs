@@ -96,7 +96,7 @@ pub fn dequantize(model: &dyn Module) {
 /// use nn::prelude::*;
 /// use nn::quantize::quantizable;
 ///
-/// let model = sequential![Embedding::new(10, 4), LayerNorm::new(4), Linear::new(4, 2)];
+/// let model = sequential![Linear::new(10, 4), LayerNorm::new(4), Linear::new(4, 2)];
 /// let paths: Vec<String> = quantizable(&model).into_iter().map(|(path, _)| path).collect();
 /// assert_eq!(paths, ["0.weight", "2.weight"]);
 /// ```
