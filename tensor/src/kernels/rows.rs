@@ -124,8 +124,9 @@ fn fold<T: Float>(x: &[T], start: T, step: impl Fn(T, T) -> T, combine: impl Fn(
     merge(lanes, combine)
 }
 
+/// The lanes put together in pairs; `N` is a power of 2.
 #[inline(always)]
-fn merge<T: Float, const N: usize>(mut lanes: [T; N], combine: impl Fn(T, T) -> T) -> T {
+pub(crate) fn merge<T: Float, const N: usize>(mut lanes: [T; N], combine: impl Fn(T, T) -> T) -> T {
     let mut width = N;
     while width > 1 {
         width /= 2;

@@ -5,7 +5,7 @@ use super::{Attend, Problem};
 use crate::kernels::gemm::Matrix;
 use crate::kernels::math::Math;
 use crate::kernels::parallel::SharedMut;
-use crate::kernels::rows::{max_of, sum_of};
+use crate::kernels::rows::{max_of, merge, sum_of};
 use crate::kernels::simd::{Simd, vectorised};
 use crate::storage::Storage;
 
@@ -118,16 +118,7 @@ fn dots<S: Simd, T: Math, const N: usize>(query: &[T], k: &Matrix<T>, first: usi
             *sum = S::mul_add(x, y, *sum);
         }
     }
-    sums.map(|mut sums| {
-        let mut width = LANES;
-        while width > 1 {
-            width /= 2;
-            for l in 0..width {
-                sums[l] += sums[l + width];
-            }
-        }
-        sums[0]
-    })
+    sums.map(|sums| merge(sums, |a, b| a + b))
 }
 
 /// `row[l] = factor * sum over j of weights[j] v[j][first + l]` for `N` features.

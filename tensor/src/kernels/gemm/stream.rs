@@ -10,6 +10,7 @@ use super::micro::Micro;
 use super::packed::{self, Panels};
 use super::{Add, Matrix, Size, pack, portable, start};
 use crate::kernels::parallel::{self, SharedMut};
+use crate::kernels::rows::merge;
 use crate::kernels::simd::prefetch;
 use crate::storage::Storage;
 use crate::{DType, bf16, f16};
@@ -173,15 +174,7 @@ fn dots<V: Lanes, F: Format, const M: usize>(w: &F, row: usize, k: usize, x: &[C
 /// The sum of the lanes, in pairs.
 #[inline(always)]
 fn total([low, high]: Chunk) -> f32 {
-    let mut lanes: [f32; WIDTH] = std::array::from_fn(|l| low[l] + high[l]);
-    let mut width = WIDTH;
-    while width > 1 {
-        width /= 2;
-        for l in 0..width {
-            lanes[l] += lanes[l + width];
-        }
-    }
-    lanes[0]
+    merge(std::array::from_fn::<f32, WIDTH, _>(|l| low[l] + high[l]), |a, b| a + b)
 }
 
 /// Adds the products of rows `rows` of the weights with `M` rows of `x` to rows `first ..` of `c`, which are `n` long.
