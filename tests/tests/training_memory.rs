@@ -11,7 +11,8 @@ use tensor::memory;
 fn a_thousand_steps_need_no_more_memory_than_two() {
     manual_seed(1);
     // Dropout takes the plain path through attention, no dropout the fused one.
-    for dropout in [0.0, 0.1] {
+    for (threads, dropout) in [(1, 0.0), (1, 0.1), (0, 0.0), (0, 0.1)] {
+        tensor::set_num_threads(threads);
         let gpt = Gpt::new(GptConfig { layers: 2, heads: 2, dropout, ..GptConfig::new(29, 16, 32) }).unwrap();
         let mut optimizer = adamw(&gpt, 1e-3, (0.9, 0.95), 0.1);
         let parameters = gpt.parameters();
@@ -33,8 +34,10 @@ fn a_thousand_steps_need_no_more_memory_than_two() {
             assert_eq!(account.live_buffers, steady.live_buffers, "dropout {dropout}, step {}", step + 1);
         }
         assert_eq!(last.copies_on_write, 0, "a training step copies no shared tensor");
-        // Worker threads may each need a buffer of a class once; afterwards everything is recycled.
-        assert_eq!(last.system_allocations, accounts[99].system_allocations, "steady state takes memory from the pool");
+        let fresh = last.system_allocations - accounts[99].system_allocations;
+        // Which thread does a block is chance: at any step a worker may need a buffer of a class for the first time, which
+        // it then keeps. One thread needs none, and a buffer lost in each step would make 900.
+        assert!(fresh <= if threads == 1 { 0 } else { 16 }, "{fresh} buffers come from the system in a steady state");
     }
     let last = memory::stats();
     memory::trim();
