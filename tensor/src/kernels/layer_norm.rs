@@ -1,71 +1,130 @@
 //! Layer normalisation, forward and backward, a row at a time; and the root-mean-square form, which is the same without
 //! the means.
 
+use std::borrow::Cow;
+
 use crate::dtype::Float;
 use crate::kernels::parallel::{self, SharedMut};
-use crate::kernels::rows::{LANES, rows_per_block, sum_of, sum_of_pairs};
+use crate::kernels::rows::{LANES, ahead_of, ask, merge, rows_per_block, sum_of_while};
 use crate::kernels::simd::vectorised;
 
-/// At least so many rows share a partial sum of the gradients of weight and bias.
-const ROWS: usize = 16;
+/// So many rows at least, and so many at most unless they are short, share a partial sum of the gradients of weight and
+/// bias: partial sums of few rows are another array to write and to read.
+const ROWS: std::ops::RangeInclusive<usize> = 16..=64;
+/// About so many partial sums there are at least.
+const PARTS: usize = 64;
 
 vectorised! {
-    /// Normalises one row; returns its mean (0 if rows are not centred) and the reciprocal of its standard deviation.
+    /// Normalises one row; returns its mean (0 if rows are not centred) and the reciprocal of its standard deviation. The
+    /// row `ahead` of it is asked for.
     fn forward_row<S, T: Float>(
         centred: bool,
         x: &[T],
-        weight: Option<&[T]>,
+        weight: &[T],
         bias: Option<&[T]>,
         eps: T,
         y: &mut [T],
+        ahead: usize,
     ) -> (T, T) {
         let count = T::of(x.len() as f64);
-        let mean = if centred { sum_of(x, |x| x) / count } else { T::ZERO };
+        let ask_x = |c| ask(x, ahead, c);
+        let ask_y = |c| ask(y, ahead, c);
         // The second pass takes the differences from the mean: no cancellation.
-        let variance = sum_of(x, |x| (x - mean) * (x - mean)) / count;
+        let square = |mean: T| move |x: T| (x - mean) * (x - mean);
+        let (mean, squares) = if centred {
+            let mean = sum_of_while(x, |x| x, ask_x) / count;
+            (mean, sum_of_while(x, square(mean), ask_y))
+        } else {
+            let ask_both = |c| {
+                ask_x(c);
+                ask_y(c);
+            };
+            (T::ZERO, sum_of_while(x, square(T::ZERO), ask_both))
+        };
+        let variance = squares / count;
         let rstd = T::ONE / (variance + eps).sqrt();
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = (x - mean) * rstd;
-        }
-        if let Some(weight) = weight {
-            y.iter_mut().zip(weight).for_each(|(y, &w)| *y = *y * w);
-        }
-        if let Some(bias) = bias {
-            y.iter_mut().zip(bias).for_each(|(y, &b)| *y += b);
+        let normalised = y.iter_mut().zip(x).zip(weight).map(|((y, &x), &w)| (y, (x - mean) * rstd * w));
+        match bias {
+            Some(bias) => normalised.zip(bias).for_each(|((y, x), &b)| *y = x + b),
+            None => normalised.for_each(|(y, x)| *y = x),
         }
         (mean, rstd)
     }
 
-    /// The gradient of one row's input.
+    /// The means over one row of `g = dy w` and of `g` times the normalised row. The row of `x` that
+    /// is `ahead` is asked for.
+    fn means_of_row<S, T: Float>(dy: &[T], x: &[T], weight: &[T], moments: (T, T), ahead: usize) -> [T; 2] {
+        let (mean, rstd) = moments;
+        let count = T::of(x.len() as f64);
+        let (mut sum_g, mut sum_gx) = ([T::ZERO; LANES], [T::ZERO; LANES]);
+        let add = |sum_g: &mut T, sum_gx: &mut T, (dy, x, w): (T, T, T)| {
+            *sum_g += dy * w;
+            *sum_gx = S::mul_add(dy * w, x - mean, *sum_gx);
+        };
+        let ((dys, dy), (xs, x), (ws, w)) = (dy.as_chunks::<LANES>(), x.as_chunks::<LANES>(), weight.as_chunks::<LANES>());
+        for ((dy, x), w) in dys.iter().zip(xs).zip(ws) {
+            ask(x, ahead, 0);
+            for l in 0..LANES {
+                add(&mut sum_g[l], &mut sum_gx[l], (dy[l], x[l], w[l]));
+            }
+        }
+        for l in 0..dy.len() {
+            add(&mut sum_g[l], &mut sum_gx[l], (dy[l], x[l], w[l]));
+        }
+        let plus = |a, b| a + b;
+        [merge(sum_g, plus) / count, merge(sum_gx, plus) * rstd / count]
+    }
+
+    /// The gradient of one row's input, from the [means](means_of_row). The one that is `ahead` is asked for.
     fn backward_row<S, T: Float>(
-        centred: bool,
         dy: &[T],
         x: &[T],
-        weight: Option<&[T]>,
-        mean: T,
-        rstd: T,
+        weight: &[T],
+        moments: (T, T),
+        means: [T; 2],
         dx: &mut [T],
+        ahead: usize,
     ) {
-        let count = T::of(x.len() as f64);
-        // dx serves as room for the gradient of the normalised row.
-        match weight {
-            Some(weight) => dx.iter_mut().zip(dy).zip(weight).for_each(|((g, &dy), &w)| *g = dy * w),
-            None => dx.copy_from_slice(dy),
+        let ((mean, rstd), [mean_g, mean_gx]) = (moments, means);
+        let of = |(dy, x, w): (T, T, T)| rstd * (dy * w - mean_g - (x - mean) * rstd * mean_gx);
+        let ((dys, dy), (xs, x), (ws, w), (dxs, dx)) =
+            (dy.as_chunks::<LANES>(), x.as_chunks::<LANES>(), weight.as_chunks::<LANES>(), dx.as_chunks_mut::<LANES>());
+        for (((dx, dy), x), w) in dxs.iter_mut().zip(dys).zip(xs).zip(ws) {
+            ask(dx, ahead, 0);
+            for l in 0..LANES {
+                dx[l] = of((dy[l], x[l], w[l]));
+            }
         }
-        let mean_g = if centred { sum_of(dx, |g| g) / count } else { T::ZERO };
-        let mean_gx = sum_of_pairs::<T, LANES>(dx, x, |sum, g, x| S::mul_add(g, x - mean, sum)) * rstd / count;
-        for (dx, &x) in dx.iter_mut().zip(x) {
-            *dx = rstd * (*dx - mean_g - (x - mean) * rstd * mean_gx);
+        for (l, dx) in dx.iter_mut().enumerate() {
+            *dx = of((dy[l], x[l], w[l]));
         }
     }
 
-    /// Adds one row's share to the gradients of weight and bias.
-    fn add_row<S, T: Float>(dy: &[T], x: &[T], mean: T, rstd: T, dweight: &mut [T], dbias: &mut [T]) {
-        for ((dw, &dy), &x) in dweight.iter_mut().zip(dy).zip(x) {
+    /// Adds one row's share to the gradients of weight and bias. The row of `dy` that is `ahead` is
+    /// asked for.
+    fn add_row<S, T: Float>(
+        dy: &[T],
+        x: &[T],
+        moments: (T, T),
+        dweight: &mut [T],
+        dbias: &mut [T],
+        ahead: usize,
+    ) {
+        let (mean, rstd) = moments;
+        let add = |dw: &mut T, db: &mut T, dy: T, x: T| {
             *dw += dy * (x - mean) * rstd;
-        }
-        for (db, &dy) in dbias.iter_mut().zip(dy) {
             *db += dy;
+        };
+        let ((dys, dy), (xs, x)) = (dy.as_chunks::<LANES>(), x.as_chunks::<LANES>());
+        let ((dws, dw), (dbs, db)) = (dweight.as_chunks_mut::<LANES>(), dbias.as_chunks_mut::<LANES>());
+        for (((dw, db), dy), x) in dws.iter_mut().zip(dbs).zip(dys).zip(xs) {
+            ask(dy, ahead, 0);
+            for l in 0..LANES {
+                add(&mut dw[l], &mut db[l], dy[l], x[l]);
+            }
+        }
+        for (l, (dw, db)) in dw.iter_mut().zip(db).enumerate() {
+            add(dw, db, dy[l], x[l]);
         }
     }
 }
@@ -75,6 +134,11 @@ vectorised! {
 pub(crate) struct Affine<'a, T> {
     pub(crate) weight: Option<&'a [T]>,
     pub(crate) bias: Option<&'a [T]>,
+}
+
+/// The weight; ones if there is none: to multiply by 1 changes nothing, and costs less than another loop.
+fn weight_or_ones<T: Float>(weight: Option<&[T]>, width: usize) -> Cow<'_, [T]> {
+    weight.map_or_else(|| vec![T::ONE; width].into(), Cow::from)
 }
 
 /// `x` in rows of `width` elements; per row one mean and one reciprocal standard deviation.
@@ -90,14 +154,15 @@ pub(crate) fn forward<T: Float>(
     rstd: &mut [T],
 ) {
     let (mean, rstd) = (SharedMut::new(mean), SharedMut::new(rstd));
-    let rows = rows_per_block(width);
+    let (rows, weight) = (rows_per_block(width), weight_or_ones(affine.weight, width));
     parallel::for_each_chunk(y, rows * width, |i, y| {
         let (first, count) = (i * rows, y.len() / width);
         // SAFETY: blocks of rows do not overlap.
         let (mean, rstd) = unsafe { (mean.slice(first, count), rstd.slice(first, count)) };
         for (r, y) in y.chunks_mut(width).enumerate() {
             let x = &x[(first + r) * width..][..width];
-            (mean[r], rstd[r]) = forward_row(centred, x, affine.weight, affine.bias, T::of(eps), y);
+            (mean[r], rstd[r]) =
+                forward_row(centred, x, &weight, affine.bias, T::of(eps), y, ahead_of(r, count, width));
         }
     });
 }
@@ -118,22 +183,28 @@ pub(crate) struct Saved<'a, T> {
 /// are added up in blocks of rows, the blocks in order and in double precision.
 pub(crate) fn backward<T: Float>(s: Saved<T>, width: usize, [dx, dweight, dbias]: [Option<&mut [T]>; 3]) {
     let total = s.mean.len();
-    let (sums, least) = if dweight.is_some() || dbias.is_some() { (2 * width, ROWS) } else { (0, 1) };
+    let together = (total / PARTS).clamp(*ROWS.start(), *ROWS.end());
+    let (sums, least) = if dweight.is_some() || dbias.is_some() { (2 * width, together) } else { (0, 1) };
     let rows = rows_per_block(width).max(least);
     let mut partial = vec![T::ZERO; total.div_ceil(rows) * sums];
     let (dx, shared) = (dx.map(SharedMut::new), SharedMut::new(&mut partial));
+    let weight = weight_or_ones(s.weight, width);
     parallel::for_each_block(total.div_ceil(rows), |block| {
         // SAFETY: the sums of a block belong to it alone.
         let (dw, db) = unsafe { shared.slice(block * sums, sums) }.split_at_mut(sums / 2);
-        for row in block * rows..((block + 1) * rows).min(total) {
+        let (first, count) = (block * rows, rows.min(total - block * rows));
+        for r in 0..count {
+            let (row, ahead) = (first + r, ahead_of(r, count, width));
             let at = row * width..(row + 1) * width;
-            let (dy, x, mean, rstd) = (&s.dy[at.clone()], &s.x[at.clone()], s.mean[row], s.rstd[row]);
-            if let Some(dx) = &dx {
-                // SAFETY: each row belongs to one block.
-                backward_row(s.centred, dy, x, s.weight, mean, rstd, unsafe { dx.slice(at.start, width) });
-            }
+            let (dy, x, moments) = (&s.dy[at.clone()], &s.x[at.clone()], (s.mean[row], s.rstd[row]));
             if sums > 0 {
-                add_row(dy, x, mean, rstd, dw, db);
+                add_row(dy, x, moments, dw, db, ahead);
+            }
+            if let Some(dx) = &dx {
+                let [mean_g, mean_gx] = means_of_row(dy, x, &weight, moments, ahead);
+                let means = [if s.centred { mean_g } else { T::ZERO }, mean_gx];
+                // SAFETY: each row belongs to one block.
+                backward_row(dy, x, &weight, moments, means, unsafe { dx.slice(at.start, width) }, ahead);
             }
         }
     });

@@ -3,7 +3,7 @@
 use crate::Element;
 use crate::dtype::Float;
 use crate::kernels::parallel::GRAIN;
-use crate::kernels::simd::Simd;
+use crate::kernels::simd::{Simd, prefetch};
 use crate::kernels::walk::Walk;
 use crate::tensor::View;
 
@@ -69,15 +69,43 @@ pub(crate) fn rows_per_block(len: usize) -> usize {
     (GRAIN / len.max(1)).max(1)
 }
 
-/// Independent lanes of a row's fold (a power of 2): twice the widest register of f32.
-pub(crate) const LANES: usize = 32;
+/// Independent lanes of a row's fold (a power of 2): four of the widest registers of f32, as many as hide the latency of an
+/// addition. A loop over fewer is unrolled before it is vectorised, and then comes out in pieces of two numbers.
+pub(crate) const LANES: usize = 64;
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Asks for elements `c LANES .. (c + 1) LANES` of a row that is worked on later, `ahead` elements after this one.
+///
+/// A kernel that visits each row several times has memory idle in all visits but the first. It is kept busy with the next
+/// row: one visit asks for what is to be read, another for what is to be written (which is read first as well).
+#[inline(always)]
+pub(crate) fn ask<T>(row: &[T], ahead: usize, c: usize) {
+    for line in 0..LANES * size_of::<T>() / LINE {
+        prefetch(row.as_ptr().wrapping_add(ahead + c * LANES).wrapping_byte_add(line * LINE));
+    }
+}
+
+/// How far ahead of a row the next one is: `width`, or 0 if row `r` is the last of `count`, whose own elements it costs
+/// nothing to ask for.
+#[inline]
+pub(crate) fn ahead_of(r: usize, count: usize, width: usize) -> usize {
+    if r + 1 < count { width } else { 0 }
+}
 
 /// The sum of `f(x)` over a row, in lanes.
 ///
 /// The lanes are added in pairs at the end, so that the rounding error grows with the length of a lane only.
 #[inline(always)]
 pub(crate) fn sum_of<T: Float>(x: &[T], f: impl Fn(T) -> T) -> T {
-    fold(x, T::ZERO, |sum, x| sum + f(x), |a, b| a + b)
+    sum_of_while(x, f, |_| ())
+}
+
+/// [`sum_of`] with a call of `meanwhile(c)` along with chunk `c`, to [ask](ask) for others.
+#[inline(always)]
+pub(crate) fn sum_of_while<T: Float>(x: &[T], f: impl Fn(T) -> T, meanwhile: impl Fn(usize)) -> T {
+    fold(x, T::ZERO, |sum, x| sum + f(x), |a, b| a + b, meanwhile)
 }
 
 /// The sum of `x[i] * y[i]` over a row, in lanes.
@@ -106,14 +134,22 @@ pub(crate) fn sum_of_pairs<T: Float, const N: usize>(x: &[T], y: &[T], add: impl
 #[inline(always)]
 pub(crate) fn max_of<T: Float>(x: &[T]) -> T {
     let greater = |a: T, b: T| if b > a { b } else { a };
-    fold(x, T::LOWEST, greater, greater)
+    fold(x, T::LOWEST, greater, greater, |_| ())
 }
 
+/// Folds a row in lanes; `meanwhile(c)` is called along with chunk `c`.
 #[inline(always)]
-fn fold<T: Float>(x: &[T], start: T, step: impl Fn(T, T) -> T, combine: impl Fn(T, T) -> T) -> T {
+fn fold<T: Float>(
+    x: &[T],
+    start: T,
+    step: impl Fn(T, T) -> T,
+    combine: impl Fn(T, T) -> T,
+    meanwhile: impl Fn(usize),
+) -> T {
     let mut lanes = [start; LANES];
     let (whole, rest) = x.as_chunks::<LANES>();
-    for x in whole {
+    for (c, x) in whole.iter().enumerate() {
+        meanwhile(c);
         for l in 0..LANES {
             lanes[l] = step(lanes[l], x[l]);
         }
@@ -126,7 +162,7 @@ fn fold<T: Float>(x: &[T], start: T, step: impl Fn(T, T) -> T, combine: impl Fn(
 
 /// The lanes put together in pairs; `N` is a power of 2.
 #[inline(always)]
-pub(crate) fn merge<T: Float, const N: usize>(mut lanes: [T; N], combine: impl Fn(T, T) -> T) -> T {
+pub(crate) fn merge<A: Copy, const N: usize>(mut lanes: [A; N], combine: impl Fn(A, A) -> A) -> A {
     let mut width = N;
     while width > 1 {
         width /= 2;
