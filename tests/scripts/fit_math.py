@@ -53,6 +53,7 @@ def main():
     # e^r = 1 + r + r^2 p(r)
     p = near(lambda r: (expm1(r) - r) / r ** 2, mpf(1) / 2)
     show("EXP", p, -ln2 / 2, ln2 / 2, 5, lambda q, r: (1 + r + r * r * q) / exp(r) - 1)
+    show("EXP_BELOW single", p, -ln2 / 2, ln2 / 2, 5, lambda q, r: (1 + r + r * r * q) / exp(r) - 1, single=True)
     # 2^r = 1 + r p(r)
     p = near(lambda r: expm1(r * ln2) / r, ln2)
     show("EXP2 single", p, -0.5, 0.5, 6, lambda q, r: (1 + r * q) / exp(r * ln2) - 1, single=True)

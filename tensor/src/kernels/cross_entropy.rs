@@ -2,7 +2,7 @@
 
 use crate::kernels::math::Math;
 use crate::kernels::parallel::{self, SharedMut};
-use crate::kernels::rows::{LANES, Rows, max_of, rows_per_block, sum_of, sum_of_pairs};
+use crate::kernels::rows::{LANES, Rows, ask, max_of, rows_per_block, sum_of, sum_of_pairs, sum_of_while};
 use crate::kernels::simd::vectorised;
 use crate::tensor::View;
 
@@ -29,11 +29,26 @@ impl<T: Math> Terms<'_, T> {
     }
 }
 
+/// Logits whose powers are added up while they are in the first-level cache: what a greater one that comes later takes off
+/// the sum so far is a factor.
+const PART: usize = 2048;
+
 vectorised! {
     /// The greatest logit of a row, and the sum of `e^(x - greatest)`.
     fn normaliser<S, T: Math>(x: &[T]) -> (T, T) {
-        let max = max_of(x);
-        (max, sum_of(x, |x| (x - max).exp::<S>()))
+        let (mut max, mut sum) = (T::LOWEST, T::ZERO);
+        for x in x.chunks(PART) {
+            let greatest = max_of(x);
+            if greatest > max {
+                sum = sum * (max - greatest).exp_below::<S>();
+                max = greatest;
+            }
+            // As long as all logits are negative infinity any finite number will do: the powers are 0.
+            let from = if max == T::LOWEST { T::ZERO } else { max };
+            sum += sum_of_while(x, |x| (x - from).exp_below::<S>(), |c| ask(x, PART, c));
+        }
+        // No probabilities come of nothing but negative infinities.
+        (max, if max == T::LOWEST && !x.is_empty() { T::of(f64::NAN) } else { sum })
     }
 
     /// The sum of `x - max` over a row.
@@ -49,14 +64,14 @@ vectorised! {
     /// `dx = scale * e^(x - max) - shift`.
     fn gradient<S, T: Math>(x: &[T], max: T, scale: T, shift: T, dx: &mut [T]) {
         for (dx, &x) in dx.iter_mut().zip(x) {
-            *dx = (x - max).exp::<S>() * scale - shift;
+            *dx = (x - max).exp_below::<S>() * scale - shift;
         }
     }
 
     /// `dx = scale * e^(x - max) - shift * w`.
     fn gradient_weighted<S, T: Math>(x: &[T], max: T, scale: T, shift: T, w: &[T], dx: &mut [T]) {
         for ((dx, &x), &w) in dx.iter_mut().zip(x).zip(w) {
-            *dx = (x - max).exp::<S>() * scale - shift * w;
+            *dx = (x - max).exp_below::<S>() * scale - shift * w;
         }
     }
 }
@@ -123,4 +138,41 @@ pub(crate) fn backward<T: Math>(
             dx[class] = dx[class] - T::of(hit);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_normaliser_does_not_depend_on_where_the_greatest_logit_stands() {
+        const HIDDEN: f32 = f32::NEG_INFINITY;
+        let logit = |i: usize| ((i * 7919) % 1013) as f32 / 50.0 - 10.0;
+        for n in [1, 70, PART, 3 * PART + 5] {
+            for rising in [0.0, 0.01, -0.01] {
+                // At first all are plain, then some and then a whole part hidden.
+                for hidden in [0, n / 2, n - 1] {
+                    let x: Vec<f32> =
+                        (0..n).map(|i| if i < hidden { HIDDEN } else { logit(i) + rising * i as f32 }).collect();
+                    let (max, sum) = normaliser(&x);
+                    let want: f64 = x.iter().map(|&x| (x as f64 - max as f64).exp()).sum();
+                    assert!(x.contains(&max) && x.iter().all(|&x| x <= max), "{n} {rising} {hidden}");
+                    assert!((sum as f64 / want - 1.0).abs() < 1e-6, "{n} {rising} {hidden}: {sum}, not {want}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_without_a_number_have_no_normaliser() {
+        for special in [f32::NAN, f32::INFINITY] {
+            let mut x = vec![1.0; 2 * PART];
+            x[PART + 3] = special;
+            assert!(normaliser(&x).1.is_nan(), "{special}");
+            x[..PART].fill(f32::NEG_INFINITY);
+            assert!(normaliser(&x).1.is_nan(), "{special} after hidden ones");
+        }
+        assert!(normaliser(&[f32::NEG_INFINITY; PART + 1]).1.is_nan());
+        assert_eq!(normaliser::<f32>(&[]), (f32::NEG_INFINITY, 0.0));
+    }
 }

@@ -2,12 +2,17 @@
 
 use crate::Element;
 use crate::kernels::parallel::{self, GRAIN};
+use crate::kernels::rows::{LANES, ask};
 use crate::kernels::simd::{Simd, vectorised};
 use crate::kernels::walk::Walk;
 use crate::tensor::View;
 
 /// A function of one element, compiled for every vector level.
 pub(crate) trait Map<T, U>: Copy + Send + Sync {
+    /// Whether a call takes as long as memory does: then the CPU, which looks a few hundred instructions ahead, does not see
+    /// the next lines early enough, and they are [asked for](ask).
+    const SLOW: bool = false;
+
     fn call<S: Simd>(self, x: T) -> U;
 
     /// `call` without what only rare elements need.
@@ -35,7 +40,18 @@ impl<T: Element, U: Element> Map<T, U> for Cast {
 
 vectorised! {
     fn map_run<S, T: Element, U: Element, F: Map<T, U>>(f: F, x: &[T], out: &mut [U]) {
-        for (out, &x) in out.iter_mut().zip(x) {
+        if !F::SLOW {
+            return out.iter_mut().zip(x).for_each(|(out, &x)| *out = f.quick::<S>(x));
+        }
+        let ((xs, x_rest), (outs, out_rest)) = (x.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
+        for (x, out) in xs.iter().zip(outs) {
+            ask(x, AHEAD, 0);
+            ask(out, AHEAD, 0);
+            for l in 0..LANES {
+                out[l] = f.quick::<S>(x[l]);
+            }
+        }
+        for (&x, out) in x_rest.iter().zip(out_rest) {
             *out = f.quick::<S>(x);
         }
     }
@@ -124,6 +140,9 @@ pub(crate) fn copy_blocks<T: Element>(x: View<T>, width: usize, out: &mut [T], r
         }
     });
 }
+
+/// How many elements ahead a slow function asks for memory.
+pub(crate) const AHEAD: usize = 1024;
 
 /// Elements that are mapped before the rare ones among them are looked for.
 const PART: usize = 2048;

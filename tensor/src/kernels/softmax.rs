@@ -2,18 +2,33 @@
 
 use crate::kernels::math::Math;
 use crate::kernels::parallel;
-use crate::kernels::rows::{Rows, dot_of, max_of, rows_per_block, sum_of};
+use crate::kernels::rows::{LANES, Rows, ahead_of, ask, dot_of, max_of, merge, rows_per_block, sum_of};
 use crate::kernels::simd::vectorised;
 use crate::tensor::View;
 
 vectorised! {
     fn softmax_rows<S, T: Math>(len: usize, x: &[T], y: &mut [T]) {
-        for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)) {
+        let count = y.len() / len;
+        for (r, (x, y)) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)).enumerate() {
+            let ahead = ahead_of(r, count, len);
             let max = max_of(x);
-            for (y, &x) in y.iter_mut().zip(x) {
-                *y = (x - max).exp::<S>();
+            let mut sums = [T::ZERO; LANES];
+            let power = |sum: &mut T, y: &mut T, x: T| {
+                *y = (x - max).exp_below::<S>();
+                *sum += *y;
+            };
+            let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks_mut::<LANES>());
+            for (x, y) in xs.iter().zip(ys) {
+                ask(x, ahead, 0);
+                ask(y, ahead, 0);
+                for l in 0..LANES {
+                    power(&mut sums[l], &mut y[l], x[l]);
+                }
             }
-            let scale = T::ONE / sum_of(y, |y| y);
+            for ((sum, y), &x) in sums.iter_mut().zip(y_rest).zip(x_rest) {
+                power(sum, y, x);
+            }
+            let scale = T::ONE / merge(sums, |a, b| a + b);
             y.iter_mut().for_each(|y| *y = *y * scale);
         }
     }
@@ -21,7 +36,7 @@ vectorised! {
     fn log_softmax_rows<S, T: Math>(len: usize, x: &[T], y: &mut [T]) {
         for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)) {
             let max = max_of(x);
-            let log_sum = sum_of(x, |x| (x - max).exp::<S>()).log::<S>();
+            let log_sum = sum_of(x, |x| (x - max).exp_below::<S>()).log::<S>();
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = (x - max) - log_sum;
             }
@@ -41,7 +56,7 @@ vectorised! {
         for ((y, dy), dx) in y.chunks_exact(len).zip(dy.chunks_exact(len)).zip(dx.chunks_exact_mut(len)) {
             let sum = sum_of(dy, |dy| dy);
             for ((dx, &y), &dy) in dx.iter_mut().zip(y).zip(dy) {
-                *dx = dy - y.exp::<S>() * sum;
+                *dx = dy - y.exp_below::<S>() * sum;
             }
         }
     }

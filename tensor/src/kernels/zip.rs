@@ -1,20 +1,37 @@
 //! Two or three inputs of one (broadcast) shape, one output, element by element.
 
 use crate::Element;
-use crate::kernels::map::{PIECE, Piece};
+use crate::kernels::map::{AHEAD, PIECE, Piece};
 use crate::kernels::parallel::{self, GRAIN};
+use crate::kernels::rows::{LANES, ask};
 use crate::kernels::simd::{Simd, vectorised};
 use crate::kernels::walk::Walk;
 use crate::tensor::View;
 
 /// A function of two elements, compiled for every vector level.
 pub(crate) trait Zip<T, U>: Copy + Send + Sync {
+    /// Whether a call takes as long as memory does: see [`Map::SLOW`](crate::kernels::map::Map::SLOW).
+    const SLOW: bool = false;
+
     fn call<S: Simd>(self, a: T, b: T) -> U;
 }
 
 vectorised! {
     fn zip_run<S, T: Element, U: Element, F: Zip<T, U>>(f: F, a: &[T], b: &[T], out: &mut [U]) {
-        for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+        if !F::SLOW {
+            return out.iter_mut().zip(a).zip(b).for_each(|((out, &a), &b)| *out = f.call::<S>(a, b));
+        }
+        let ((xs, a_rest), (ys, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+        let (outs, out_rest) = out.as_chunks_mut::<LANES>();
+        for ((a, b), out) in xs.iter().zip(ys).zip(outs) {
+            ask(a, AHEAD, 0);
+            ask(b, AHEAD, 0);
+            ask(out, AHEAD, 0);
+            for l in 0..LANES {
+                out[l] = f.call::<S>(a[l], b[l]);
+            }
+        }
+        for ((&a, &b), out) in a_rest.iter().zip(b_rest).zip(out_rest) {
             *out = f.call::<S>(a, b);
         }
     }

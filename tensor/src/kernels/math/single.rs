@@ -7,6 +7,7 @@
 
 use std::f32::consts::{LN_2, LOG2_E};
 
+use super::wide;
 use crate::kernels::simd::Simd;
 
 /// `c[0] + c[1] x + c[2] x^2 + ..`
@@ -60,13 +61,37 @@ pub(crate) fn exp<S: Simd>(x: f32) -> f32 {
     (1.0 + e) * power_of_2(half) * power_of_2(n.wrapping_sub(half))
 }
 
+/// `2^(n + 127)` as bits stand in `ROUND_BIASED + n` from the lowest on: a shift makes them a float.
+const ROUND_BIASED: f32 = ROUND + 127.0;
+
+/// `2^n` for `rounded = n + ROUND_BIASED` and `-127 <= n < 128`; 0 for the least.
+#[inline(always)]
+fn power_of_rounded(rounded: f32) -> f32 {
+    f32::from_bits(rounded.to_bits() << 23)
+}
+
+/// `e^x` for `x <= 0`; 0 below the normal range.
+#[inline(always)]
+pub(crate) fn exp_below<S: Simd>(x: f32) -> f32 {
+    // From -88 on n is -127.
+    let x = if x < -88.0 { -88.0 } else { x };
+    let rounded = S::mul_add(x, LOG2_E, ROUND_BIASED);
+    let n = rounded - ROUND_BIASED;
+    let r = S::mul_add(n, -LN_2_PARTS.1, S::mul_add(n, -LN_2_PARTS.0, x));
+    let p = polynomial::<S, _>(r, [0.5, 0.166_665_78, 4.166_655_6e-2, 8.363_173e-3, 1.392_617_6e-3]);
+    let power = power_of_rounded(rounded);
+    S::mul_add(S::mul_add(r * r, p, r), power, power)
+}
+
+/// The coefficients of `(2^r - 1) / r` for `|r| <= 1/2`.
+const EXP2: [f32; 6] = [LN_2, 0.2402265, 0.05550357, 0.009618083, 0.0013390863, 0.00015453163];
+
 #[inline(always)]
 pub(crate) fn exp2<S: Simd>(x: f32) -> f32 {
     let x = clamp(x, -151.0, 129.0);
     let rounded = x + ROUND;
     let r = x - (rounded - ROUND);
-    let c = [LN_2, 0.2402265, 0.05550357, 0.009618083, 0.0013390863, 0.00015453163];
-    let p = S::mul_add(r, polynomial::<S, _>(r, c), 1.0);
+    let p = S::mul_add(r, polynomial::<S, _>(r, EXP2), 1.0);
     let n = (rounded.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
     let half = n >> 1;
     p * power_of_2(half) * power_of_2(n.wrapping_sub(half))
@@ -367,6 +392,39 @@ pub(crate) fn gelu<S: Simd>(x: f32) -> f32 {
     if x.abs() < 0.6 { near } else { far }
 }
 
+/// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2 = x / (1 + 2^t)` with `t = x (A + B x^2)`; 0 at negative infinity.
+#[inline(always)]
+pub(crate) fn gelu_tanh<S: Simd>(x: f32) -> f32 {
+    // The power would enlarge the rounding errors of `t`. Without fused multiply-add they are not cheap to know.
+    if !S::FMA {
+        return wide::gelu_tanh::<S>(x);
+    }
+    /// `A = -2 sqrt(2 / pi) log2(e)` and `B = 0.044715 A`, each in two parts. The first part of `A` has so few bits that its
+    /// difference from the sum below is exact.
+    const A: (f32, f32) = (-2.302_200_3, -7.880_762e-6);
+    const B: (f32, f32) = (-0.102_943_24, 2.016_198_5e-9);
+    // Left of -10.9 the result is too small for a float; from 9 on it is x.
+    let x = if x < -10.9 { -10.9 } else { x };
+    let near = if x > 9.0 { 9.0 } else { x };
+    // A + B x^2 = s + lost
+    let z = near * near;
+    let s = S::mul_add(B.0, z, A.0);
+    let lost_of_z = S::mul_add(near, near, -z);
+    let lost = S::mul_add(B.0, lost_of_z, S::mul_add(B.1, z, A.1)) + S::mul_add(B.0, z, A.0 - s);
+    // The divisor is scaled down to the left, where it would become infinite before the quotient becomes 0.
+    let left = x < 0.0;
+    let (scale, magic) = if left { (DOWN, ROUND_BIASED - 32.0) } else { (1.0, ROUND_BIASED) };
+    let rounded = S::mul_add(near, s, magic);
+    let r = S::mul_add(near, lost, S::mul_add(near, s, magic - rounded));
+    let power = power_of_rounded(rounded);
+    // In this order the sum is rounded least: all results are within 2 units in the last place.
+    let below = S::mul_add(r * polynomial::<S, _>(r, EXP2), power, scale) + power;
+    x / below * scale
+}
+
+/// `2^-32`.
+const DOWN: f32 = 1.0 / 4_294_967_296.0;
+
 /// `erf x` for `|x| < 0.93`.
 #[inline(always)]
 fn erf_near<S: Simd>(x: f32) -> f32 {
@@ -383,4 +441,29 @@ pub(crate) fn erf<S: Simd>(x: f32) -> f32 {
         [-0.128_717_51, -0.634_846_7, -0.106_777_88, 2.425_462_2e-2, -3.883_964_4e-3, 3.831_971_3e-4, -1.728_534_7e-5];
     let far = (1.0 - exp::<S>(S::mul_add(polynomial::<S, _>(t, c), t, -t))).copysign(x);
     if t > 0.927_734_4 { far } else { near }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::simd::{Fused, Portable};
+
+    #[test]
+    fn the_exponential_of_numbers_below_0_is_within_two_units_or_0_where_results_are_not_normal() {
+        let xs =
+            (0x8000_0000..0xff80_0001_u32).step_by(4099).map(f32::from_bits).chain([-87.3, -88.0, f32::NEG_INFINITY]);
+        for x in xs {
+            let want = (x as f64).exp();
+            for got in [exp_below::<Fused>(x), exp_below::<Portable>(x)] {
+                if want < 1.5 * f32::MIN_POSITIVE as f64 {
+                    assert!(got == 0.0 || (got as f64 / want - 1.0).abs() < 1e-6, "{x}: {got}");
+                } else {
+                    let unit = f32::EPSILON as f64 * 2f64.powi(want.log2().floor() as i32);
+                    assert!((got as f64 - want).abs() <= 2.0 * unit, "{x}: {got}, not {want}");
+                }
+            }
+        }
+        assert_eq!(exp_below::<Portable>(f32::NEG_INFINITY), 0.0);
+        assert!(exp_below::<Portable>(f32::NAN).is_nan() && exp_below::<Fused>(f32::NAN).is_nan());
+    }
 }

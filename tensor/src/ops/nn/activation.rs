@@ -24,6 +24,8 @@ impl Gelu {
 }
 
 impl<T: Math> Map<T, T> for Gelu {
+    const SLOW: bool = true;
+
     #[inline(always)]
     fn call<S: Simd>(self, x: T) -> T {
         x.gelu::<S>()
@@ -32,6 +34,8 @@ impl<T: Math> Map<T, T> for Gelu {
 
 /// `(x, dy) -> dx`.
 impl<T: Math> Zip<T, T> for Gelu {
+    const SLOW: bool = true;
+
     #[inline(always)]
     fn call<S: Simd>(self, x: T, dy: T) -> T {
         let density = (T::of(-0.5) * x * x).exp::<S>() * T::of(1.0 / (2.0 * PI).sqrt());
@@ -47,26 +51,29 @@ struct GeluTanh;
 const ROOT: f64 = 0.797_884_560_802_865_4;
 const CUBIC: f64 = 0.044_715;
 
-impl GeluTanh {
-    #[inline(always)]
-    fn tanh<S: Simd, T: Math>(x: T) -> T {
-        (T::of(ROOT) * x * S::mul_add(T::of(CUBIC), x * x, T::ONE)).tanh::<S>()
-    }
-}
-
 impl<T: Math> Map<T, T> for GeluTanh {
+    const SLOW: bool = true;
+
     #[inline(always)]
     fn call<S: Simd>(self, x: T) -> T {
         x.gelu_tanh::<S>()
     }
 }
 
+/// `tanh` of half of `u` is `2 s - 1`, where `s = 1 / (1 + e^-u)` has the slope `s (1 - s)`.
 impl<T: Math> Zip<T, T> for GeluTanh {
+    const SLOW: bool = true;
+
     #[inline(always)]
     fn call<S: Simd>(self, x: T, dy: T) -> T {
-        let t = GeluTanh::tanh::<S, T>(x);
-        let du = T::of(ROOT) * S::mul_add(T::of(3.0 * CUBIC), x * x, T::ONE);
-        dy * T::of(0.5) * S::mul_add(x * (T::ONE - t * t), du, T::ONE + t)
+        let z = x * x;
+        let u = x * S::mul_add(T::of(2.0 * ROOT * CUBIC), z, T::of(2.0 * ROOT));
+        let du = S::mul_add(T::of(6.0 * ROOT * CUBIC), z, T::of(2.0 * ROOT));
+        // Of s and 1 - s the greater one is q, the other e q.
+        let e = (T::ZERO - u.abs()).exp_below::<S>();
+        let q = T::ONE / (T::ONE + e);
+        let rest = e * q;
+        dy * S::mul_add(x * du, rest * q, if x < T::ZERO { rest } else { q })
     }
 }
 
@@ -74,6 +81,8 @@ impl<T: Math> Zip<T, T> for GeluTanh {
 #[derive(Clone, Copy)]
 struct Silu;
 impl<T: Math> Zip<T, T> for Silu {
+    const SLOW: bool = true;
+
     #[inline(always)]
     fn call<S: Simd>(self, x: T, dy: T) -> T {
         let s = x.sigmoid::<S>();
@@ -85,6 +94,8 @@ impl<T: Math> Zip<T, T> for Silu {
 #[derive(Clone, Copy)]
 struct Gate;
 impl<T: Math> Zip<T, T> for Gate {
+    const SLOW: bool = true;
+
     #[inline(always)]
     fn call<S: Simd>(self, a: T, b: T) -> T {
         a * b.sigmoid::<S>()
