@@ -3,7 +3,7 @@
 use half::bf16;
 
 use crate::kernels::gemm::lanes::{Lanes, WIDTH};
-use crate::kernels::gemm::stream::{Format, LANES, filled, whole};
+use crate::kernels::gemm::stream::{Chunk, Format, LANES, filled, whole};
 
 /// Whole numbers from -127 to 127 with one scale per row.
 #[derive(Clone, Copy)]
@@ -90,6 +90,42 @@ impl Format for Int4<'_> {
     fn chunk<V: Lanes>((codes, scales, shift): Row4<'_>, c: usize) -> [V; 2] {
         // Not `to_f32`, which looks for NaN first.
         V::of_nibbles(&codes[c], f32::from_bits((scales[c >> shift].to_bits() as u32) << 16))
+    }
+    /// A line is taken as sixteen words of eight numbers, so that a shift and a look-up widen sixteen numbers, and the scales
+    /// are applied to sums of eight products.
+    #[inline(always)]
+    fn add_line<V: Lanes, const M: usize>(
+        (codes, scales, shift): Row4<'_>,
+        l: usize,
+        x: &[&[Chunk]; M],
+        sums: &mut [[V; 2]; M],
+    ) {
+        let first = l * Self::TO_A_LINE;
+        let words = codes[first..][..Self::TO_A_LINE].as_flattened().first_chunk().expect("a line");
+        let mut line = [[V::splat(0.0); 2]; M];
+        for i in 0..8 {
+            let w = V::of_words(words, i as u32);
+            for (line, x) in line.iter_mut().zip(x) {
+                line[i % 2] = line[i % 2].add_product(w, V::of_f32(&x[first + i / 2][i % 2]));
+            }
+        }
+        let mut four = [0; 4];
+        for (c, scale) in four.iter_mut().enumerate() {
+            *scale = scales[(first + c) >> shift].to_bits();
+        }
+        let scale = V::of_four_bf16(&four);
+        for (sums, line) in sums.iter_mut().zip(line) {
+            for v in 0..2 {
+                sums[v] = sums[v].add_product(line[v], scale);
+            }
+        }
+    }
+    fn arrange(x: &mut [Chunk]) {
+        let flat: [f32; 4 * LANES] = *x.as_flattened().as_flattened().first_chunk().expect("a line");
+        for (i, x) in x.as_flattened_mut().iter_mut().enumerate() {
+            // Byte `i / 2` of word `l`, and of it the lower or the upper half.
+            *x = std::array::from_fn(|l| flat[l / 4 * LANES + i % 2 * BYTES + l % 4 * 4 + i / 2]);
+        }
     }
     #[inline(always)]
     fn rest<V: Lanes>(row: Row4<'_>, c: usize) -> [V; 2] {

@@ -22,6 +22,10 @@ pub(crate) trait Lanes: Copy {
     fn of_i8(bytes: &[u8; WIDTH]) -> Self;
     /// `scale (q - 8)` of the lower four bits of each byte and of the upper four.
     fn of_nibbles(bytes: &[u8; WIDTH], scale: f32) -> [Self; 2];
+    /// `q - 8` of the `i`-th four bits of each four bytes, counted from the lowest of the first byte.
+    fn of_words(bytes: &[u8; 4 * WIDTH], i: u32) -> Self;
+    /// Each of the four bf16 four times.
+    fn of_four_bf16(bits: &[u16; 4]) -> Self;
     /// `a * b + self`.
     fn add_product(self, a: Self, b: Self) -> Self;
     fn to_array(self) -> [f32; WIDTH];
@@ -58,6 +62,15 @@ impl Lanes for Plain {
         [Plain(bytes.map(|byte| number(byte & 15))), Plain(bytes.map(|byte| number(byte >> 4)))]
     }
     #[inline(always)]
+    fn of_words(bytes: &[u8; 4 * WIDTH], i: u32) -> Plain {
+        let words = bytes.as_chunks().0;
+        Plain(std::array::from_fn(|l| ((u32::from_le_bytes(words[l]) >> (4 * i)) & 15) as f32 - 8.0))
+    }
+    #[inline(always)]
+    fn of_four_bf16(bits: &[u16; 4]) -> Plain {
+        Plain(std::array::from_fn(|l| f32::from_bits((bits[l / 4] as u32) << 16)))
+    }
+    #[inline(always)]
     fn add_product(self, a: Plain, b: Plain) -> Plain {
         Plain(std::array::from_fn(|l| Portable::mul_add(a.0[l], b.0[l], self.0[l])))
     }
@@ -66,6 +79,24 @@ impl Lanes for Plain {
         self.0
     }
 }
+
+/// What four bits stand for.
+#[cfg(target_arch = "x86_64")]
+const VALUES: [f32; WIDTH] = [-8., -7., -6., -5., -4., -3., -2., -1., 0., 1., 2., 3., 4., 5., 6., 7.];
+
+/// Where the bytes of lanes come from when each of four 16-bit numbers becomes the upper half of four lanes: the highest bit
+/// stands for a zero.
+#[cfg(target_arch = "x86_64")]
+const SPREAD: [u8; 4 * WIDTH] = {
+    let mut from = [0x80; 4 * WIDTH];
+    let mut l = 0;
+    while l < WIDTH {
+        from[4 * l + 2] = (l / 4 * 2) as u8;
+        from[4 * l + 3] = (l / 4 * 2 + 1) as u8;
+        l += 1;
+    }
+    from
+};
 
 /// One register of AVX-512.
 #[cfg(target_arch = "x86_64")]
@@ -108,11 +139,26 @@ impl Lanes for Avx512 {
         // SAFETY: see above.
         unsafe {
             // A register holds all sixteen values, from which the lowest four bits of each lane choose.
-            let values = _mm512_setr_ps(-8., -7., -6., -5., -4., -3., -2., -1., 0., 1., 2., 3., 4., 5., 6., 7.);
-            let values = _mm512_mul_ps(_mm512_set1_ps(scale), values);
+            let values = _mm512_mul_ps(_mm512_set1_ps(scale), _mm512_loadu_ps(VALUES.as_ptr()));
             let low = _mm512_cvtepu8_epi32(_mm_loadu_si128(bytes.as_ptr().cast()));
             let high = _mm512_srli_epi32::<4>(low);
             [Avx512(_mm512_permutexvar_ps(low, values)), Avx512(_mm512_permutexvar_ps(high, values))]
+        }
+    }
+    #[inline(always)]
+    fn of_words(bytes: &[u8; 4 * WIDTH], i: u32) -> Avx512 {
+        // SAFETY: see above.
+        unsafe {
+            let words = _mm512_srlv_epi32(_mm512_loadu_si512(bytes.as_ptr().cast()), _mm512_set1_epi32(4 * i as i32));
+            Avx512(_mm512_permutexvar_ps(words, _mm512_loadu_ps(VALUES.as_ptr())))
+        }
+    }
+    #[inline(always)]
+    fn of_four_bf16(bits: &[u16; 4]) -> Avx512 {
+        // SAFETY: see above; the CPU has AVX-512 BW as well.
+        unsafe {
+            let four = _mm512_set1_epi64(bits.as_ptr().cast::<i64>().read_unaligned());
+            Avx512(_mm512_castsi512_ps(_mm512_shuffle_epi8(four, _mm512_loadu_si512(SPREAD.as_ptr().cast()))))
         }
     }
     #[inline(always)]
@@ -183,6 +229,25 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
+    fn of_words(bytes: &[u8; 4 * WIDTH], i: u32) -> Avx2 {
+        // SAFETY: see above.
+        Avx2([0, 32].map(|at| unsafe {
+            let words = _mm256_loadu_si256(bytes.as_ptr().add(at).cast());
+            let words = _mm256_srlv_epi32(words, _mm256_set1_epi32(4 * i as i32));
+            let whole = _mm256_sub_epi32(_mm256_and_si256(words, _mm256_set1_epi32(15)), _mm256_set1_epi32(8));
+            _mm256_cvtepi32_ps(whole)
+        }))
+    }
+    #[inline(always)]
+    fn of_four_bf16(bits: &[u16; 4]) -> Avx2 {
+        // SAFETY: see above; both halves of the table are read.
+        Avx2([0, 32].map(|at| unsafe {
+            let four = _mm256_set1_epi64x(bits.as_ptr().cast::<i64>().read_unaligned());
+            let spread = _mm256_loadu_si256(SPREAD.as_ptr().add(at).cast());
+            _mm256_castsi256_ps(_mm256_shuffle_epi8(four, spread))
+        }))
+    }
+    #[inline(always)]
     fn add_product(self, a: Avx2, b: Avx2) -> Avx2 {
         // SAFETY: see above.
         Avx2([0, 1].map(|v| unsafe { _mm256_fmadd_ps(a.0[v], b.0[v], self.0[v]) }))
@@ -248,9 +313,20 @@ mod tests {
         let floats = halves.map(|half| half as f32 - 30000.0);
         let [low, high] = V::of_nibbles(&bytes, 0.375);
         let (x, y) = (V::of_f32(&floats), V::of_i8(&bytes));
-        [x, y, V::of_bf16(&halves), V::of_f16(&halves), low, high, V::splat(0.5).add_product(x, y)]
-            .map(V::to_array)
-            .to_vec()
+        let words: [u8; 4 * WIDTH] = std::array::from_fn(|i| (seed as usize * 31 + i * 37) as u8);
+        let four = std::array::from_fn(|i| halves[i]);
+        let mut all = vec![
+            x,
+            y,
+            V::of_bf16(&halves),
+            V::of_f16(&halves),
+            low,
+            high,
+            V::splat(0.5).add_product(x, y),
+            V::of_four_bf16(&four),
+        ];
+        all.extend((0..8).map(|i| V::of_words(&words, i)));
+        all.into_iter().map(V::to_array).collect()
     }
 
     #[test]
