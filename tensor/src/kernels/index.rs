@@ -2,6 +2,8 @@
 
 use crate::dtype::Number;
 use crate::kernels::parallel::{self, GRAIN};
+use crate::kernels::rows::{LANES, ask};
+use crate::kernels::simd::vectorised;
 use crate::kernels::walk::Walk;
 use crate::layout::Layout;
 use crate::tensor::View;
@@ -27,23 +29,80 @@ pub(crate) fn select_rows<T: Element>(x: View<T>, ids: &[i64], out: &mut [T]) {
 
 /// `out[ids[i]] += source[i]` row by row in order of `i`, where `out` has rows of `width` elements.
 ///
-/// Repeated indices make the order matter, so threads divide the columns, never the rows.
+/// Repeated indices make the order matter: one block takes all that is added to a row of `out`, or to a strip of it where
+/// rows are few.
 pub(crate) fn add_rows<T: Number>(out: &mut [T], width: usize, ids: &[i64], source: &[T]) {
-    /// Columns of a block: a multiple of the cache line, and narrow enough to share out an embedding.
-    const COLUMNS: usize = 128;
+    /// Fewer rows are cut into strips.
+    const FEW: usize = 64;
+    /// Columns of a strip: a multiple of the cache line.
+    const STRIP: usize = 128;
+    if ids.len() * width < GRAIN {
+        let rows = ids.iter().zip(source.chunks(width.max(1)));
+        return rows.for_each(|(&id, x)| add_row(&mut out[id as usize * width..][..width], x, x));
+    }
+    let rows = out.len() / width;
+    let (order, ends) = by_row(ids, rows);
+    let columns = if rows < FEW { STRIP.min(width) } else { width };
+    // Blocks of about as many additions: each takes the rows whose additions begin in its part of the order.
+    let part = (GRAIN / columns).max(1);
+    let (parts, strips) = (ids.len().div_ceil(part), width.div_ceil(columns));
     let whole = parallel::SharedMut::new(out);
-    let columns = if ids.len() * width < GRAIN { width } else { COLUMNS };
-    parallel::for_each_block(width.div_ceil(columns.max(1)), |block| {
-        let first = block * columns;
+    parallel::for_each_block(parts * strips, |block| {
+        let (from, first) = (block / strips * part, block % strips * columns);
         let columns = columns.min(width - first);
-        for (i, &id) in ids.iter().enumerate() {
-            // SAFETY: this block alone touches columns first .. first + columns, one row at a time.
-            let out = unsafe { whole.slice(id as usize * width + first, columns) };
-            for (out, &x) in out.iter_mut().zip(&source[i * width + first..]) {
-                *out = out.plus(x);
+        let begin = |row: usize| if row == 0 { 0 } else { ends[row - 1] };
+        let begun = ends.partition_point(|&end| end <= from);
+        for (row, &end) in ends.iter().enumerate().skip(begun) {
+            let additions = begin(row)..end;
+            if additions.start >= from + part {
+                break;
+            }
+            if additions.start < from || additions.is_empty() {
+                continue;
+            }
+            // SAFETY: all additions to these columns of the row belong to this block alone.
+            let out = unsafe { whole.slice(row * width + first, columns) };
+            for at in additions {
+                let [x, next] =
+                    [at, (at + 1).min(ids.len() - 1)].map(|at| &source[order[at] * width + first..][..columns]);
+                add_row(out, x, next);
             }
         }
     });
+}
+
+/// The positions of `ids` in order of their ids and, for the same id, in their own; and where the positions of each of the
+/// `rows` ids end.
+fn by_row(ids: &[i64], rows: usize) -> (Vec<usize>, Vec<usize>) {
+    let mut next = vec![0; rows + 1];
+    ids.iter().for_each(|&id| next[id as usize + 1] += 1);
+    for row in 0..rows {
+        next[row + 1] += next[row];
+    }
+    let mut order = vec![0; ids.len()];
+    for (i, &id) in ids.iter().enumerate() {
+        let at = &mut next[id as usize];
+        order[*at] = i;
+        *at += 1;
+    }
+    next.pop();
+    (order, next)
+}
+
+vectorised! {
+    /// `out += x`. The row that is `next` is [asked for](ask): it may lie anywhere.
+    fn add_row<S, T: Number>(out: &mut [T], x: &[T], next: &[T]) {
+        let ((xs, x_rest), (outs, out_rest)) = (x.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
+        for (c, (out, x)) in outs.iter_mut().zip(xs).enumerate() {
+            ask(next, 0, c);
+            for l in 0..LANES {
+                out[l] = out[l].plus(x[l]);
+            }
+        }
+        for (out, &x) in out_rest.iter_mut().zip(x_rest) {
+            *out = out.plus(x);
+        }
+    }
 }
 
 /// `out[p] = x[p with ids[p] in place of its dim-th index]` for the positions `p` of `ids`.
@@ -153,4 +212,25 @@ fn fixed(layout: &Layout, dim: usize) -> Layout {
     let mut fixed = layout.clone();
     fixed.strides[dim] = 0;
     fixed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_added_in_order_of_their_positions() {
+        // Few and many rows, some of them never named, one named most of the time.
+        for (rows, width, count) in [(3, 200, 900), (1000, 40, 3000), (70, 1, 20_000), (5, 7, 9)] {
+            let ids: Vec<i64> = (0..count).map(|i: i64| if i % 3 == 0 { 2 } else { i * i % rows as i64 }).collect();
+            let source: Vec<f32> = (0..count as usize * width).map(|i| ((i * 7919) % 1013) as f32 / 7.0).collect();
+            let mut out = vec![0.5; rows * width];
+            let mut plain = out.clone();
+            add_rows(&mut out, width, &ids, &source);
+            for (&id, source) in ids.iter().zip(source.chunks(width)) {
+                plain[id as usize * width..][..width].iter_mut().zip(source).for_each(|(out, x)| *out += x);
+            }
+            assert!(out == plain, "{rows} rows of {width}");
+        }
+    }
 }

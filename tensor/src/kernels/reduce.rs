@@ -7,6 +7,7 @@
 use crate::dtype::{Float, Number};
 use crate::kernels::map::{PIECE, Piece};
 use crate::kernels::parallel::{self, GRAIN};
+use crate::kernels::rows::merge;
 use crate::kernels::simd::{Simd, vectorised};
 use crate::kernels::walk::Walk;
 use crate::layout::Layout;
@@ -216,8 +217,11 @@ const LANES: usize = 64;
 const BLOCK: usize = 1024;
 /// A longer reduction is cut into segments of so many elements, which may run in parallel.
 const SEGMENT: usize = 64 * 1024;
-/// Columns folded side by side.
-const COLUMNS: usize = 256;
+/// Columns folded side by side: whole rows of many a model, so that memory is read in one stream, and few enough for the
+/// first-level cache.
+const COLUMNS: usize = 1024;
+/// Columns of a block of a matrix that is cut by columns, not by rows.
+const STRIP: usize = 256;
 /// Rows folded into column lanes before these are emptied into the accumulators.
 const ROWS: usize = 64;
 
@@ -241,7 +245,12 @@ vectorised! {
             for (lane, &x) in lanes.iter_mut().zip(rest) {
                 *lane = r.step::<S>(*lane, x);
             }
-            acc = lanes.iter().fold(acc, |acc, &lane| r.take(acc, lane));
+            // In pairs: one after the other they would take longer than the block.
+            let mut accs = [r.start(); LANES];
+            for (acc, &lane) in accs.iter_mut().zip(&lanes) {
+                *acc = r.take(*acc, lane);
+            }
+            acc = r.merge(acc, merge(accs, |a, b| r.merge(a, b)));
         }
         acc
     }
@@ -330,7 +339,7 @@ fn reduce_columns<T: Element, R: Reduce<T>>(r: R, x: &[T], outputs: &Walk<1>, in
     let mut partial = vec![r.start(); groups * segments * columns];
     let tall = segments * groups == 1;
     // A single group and segment is cut by columns instead, at a multiple of the lanes' number.
-    let width = if tall && rows * columns > GRAIN { COLUMNS.min(columns) } else { columns };
+    let width = if tall && rows * columns > GRAIN { STRIP.min(columns) } else { columns };
     parallel::for_each_chunk(&mut partial, width, |i, accs| {
         let (part, first_column) = (i * width / columns, i * width % columns);
         let (group, s) = (part / segments, part % segments);
