@@ -30,10 +30,14 @@ impl DrawKey {
     /// The source of block `i` of this draw.
     pub(crate) fn block(self, i: usize) -> ChaCha8Rng {
         let mut key = [0u8; 32];
-        key[..8].copy_from_slice(&self.seed.to_le_bytes());
-        key[8..16].copy_from_slice(&self.counter.to_le_bytes());
-        key[16..24].copy_from_slice(&(i as u64).to_le_bytes());
+        key.as_chunks_mut().0.iter_mut().zip(self.words(i)).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
         ChaCha8Rng::from_seed(key)
+    }
+
+    /// The key of block `i`, in words.
+    pub(crate) fn words(self, i: usize) -> [u32; 8] {
+        let [seed, counter, i] = [self.seed, self.counter, i as u64].map(|x| [x as u32, (x >> 32) as u32]);
+        [seed[0], seed[1], counter[0], counter[1], i[0], i[1], 0, 0]
     }
 
     /// Fills `out` block by block, in parallel.

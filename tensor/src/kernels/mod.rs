@@ -7,6 +7,7 @@ pub(crate) mod conv;
 pub(crate) mod cross_entropy;
 pub(crate) mod ctc_loss;
 pub(crate) mod divide;
+pub(crate) mod dropout;
 pub(crate) mod gemm;
 pub(crate) mod index;
 pub(crate) mod layer_norm;

@@ -1,10 +1,7 @@
 //! Dropout whose mask is never stored.
 
-use rand::RngExt;
-
 use crate::dtype::{Float, Number, dispatch};
-use crate::kernels::parallel;
-use crate::random::BLOCK;
+use crate::kernels::dropout;
 use crate::{DrawKey, Error, Tensor};
 
 impl Tensor {
@@ -35,16 +32,14 @@ impl Tensor {
         }
         let x = self.contiguous();
         dispatch!(float self.dtype(), "dropout", T => Tensor::build::<T>(self.shape(), |out| {
-            let scale = T::of(1.0 / (1.0 - p));
-            // Kept when a uniform 32-bit integer lies above the threshold.
-            let threshold = (p * 2f64.powi(32)) as u64;
-            let x = x.as_slice::<T>().expect("contiguous");
-            parallel::for_each_chunk(out, BLOCK, |i, out| {
-                let mut rng = key.block(i);
-                for (out, &x) in out.iter_mut().zip(&x[i * BLOCK..]) {
-                    *out = if u64::from(rng.random::<u32>()) >= threshold { x * scale } else { T::ZERO };
+            // Kept when a uniform 32-bit integer is not below the threshold.
+            match u32::try_from((p * 2f64.powi(32)) as u64) {
+                Ok(threshold) => {
+                    let x = x.as_slice::<T>().expect("contiguous");
+                    dropout::dropout(key, threshold, T::of(1.0 / (1.0 - p)), x, out);
                 }
-            });
+                Err(_) => out.fill(T::ZERO),
+            }
         }))
     }
 }
