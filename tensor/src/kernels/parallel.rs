@@ -1,7 +1,8 @@
 //! The one place where work is spread over threads.
 //!
-//! Work is cut into numbered blocks by its shape alone; threads take the next number until none is left. Which thread
-//! does a block never matters to the result, so the bits do not depend on the number of threads.
+//! Work is cut into numbered blocks by its shape alone. Each thread begins with its own part of the numbers, from one kernel
+//! to the next the same, so that it finds in its caches what it wrote there; then it helps the others. Which thread does a
+//! block never matters to the result, so the bits do not depend on the number of threads.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -53,32 +54,73 @@ pub fn set_num_threads(n: usize) {
     THREADS.store(n.min(MOST), Ordering::Relaxed);
 }
 
+/// The largest number of parts into which blocks are cut for threads.
+const PARTS: usize = 32;
+
+/// The part of the blocks that belongs to a thread, on a cache line of its own.
+#[derive(Default)]
+#[repr(align(64))]
+struct Part {
+    next: AtomicUsize,
+    end: usize,
+}
+
+/// The blocks that a thread does: those of its own part, and when that is done, what the others have not begun.
+pub(crate) struct Blocks<'a> {
+    parts: &'a [Part],
+    own: usize,
+    left: usize,
+}
+
+impl Iterator for Blocks<'_> {
+    type Item = usize;
+    fn next(&mut self) -> Option<usize> {
+        for left in (1..=self.left).rev() {
+            let part = &self.parts[(self.own + self.parts.len() - left) % self.parts.len()];
+            let i = part.next.fetch_add(1, Ordering::Relaxed);
+            if i < part.end {
+                self.left = left;
+                return Some(i);
+            }
+        }
+        self.left = 0;
+        None
+    }
+}
+
 /// Calls `work(i)` once for each `i` in `0..blocks`, on several threads when there is more than one block.
 #[inline]
 pub(crate) fn for_each_block(blocks: usize, work: impl Fn(usize) + Sync) {
     if blocks <= 1 {
         (0..blocks).for_each(work);
     } else {
-        run(blocks, &work);
+        run(blocks, &|blocks| blocks.for_each(&work));
     }
 }
 
-/// [`for_each_block`] behind a trait object: compiled once, not for every kernel.
-fn run(blocks: usize, work: &(dyn Fn(usize) + Sync)) {
-    let threads = num_threads().min(blocks);
-    if threads <= 1 || INSIDE.get() {
-        return (0..blocks).for_each(work);
+/// [`for_each_block`] with something that each thread makes for itself and keeps from block to block. What `work` computes
+/// must not depend on which blocks the thread did before.
+pub(crate) fn for_each_block_with<S>(blocks: usize, make: impl Fn() -> S + Sync, work: impl Fn(&mut S, usize) + Sync) {
+    run(blocks, &|blocks| {
+        let mut own = None;
+        blocks.for_each(|i| work(own.get_or_insert_with(&make), i));
+    });
+}
+
+/// Calls `share` on several threads, which take the blocks from the iterator that they are given. Behind a trait object:
+/// compiled once, not for every kernel.
+fn run(blocks: usize, share: &(dyn Fn(Blocks) + Sync)) {
+    let threads = if INSIDE.get() { 1 } else { num_threads().min(blocks) };
+    let mut parts: [Part; PARTS] = std::array::from_fn(|_| Part::default());
+    let parts = &mut parts[..threads.clamp(1, PARTS)];
+    let count = parts.len();
+    for (i, part) in parts.iter_mut().enumerate() {
+        *part = Part { next: AtomicUsize::new(i * blocks / count), end: (i + 1) * blocks / count };
     }
-    let next = AtomicUsize::new(0);
-    let take = || {
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= blocks {
-                break;
-            }
-            work(i);
-        }
-    };
+    let take = |thread: usize| share(Blocks { parts, own: thread % count, left: count });
+    if threads <= 1 {
+        return take(0);
+    }
     // The guard also resets the mark when a block panics and the panic passes through here.
     struct Mark;
     impl Drop for Mark {
@@ -139,5 +181,38 @@ impl<T> SharedMut<T> {
     /// The first element, for kernels that compute addresses of their own.
     pub(crate) fn as_ptr(&self) -> *mut T {
         self.start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_block_is_done_once_with_what_its_thread_made() {
+        for (blocks, threads) in [(0, 1), (1, 4), (7, 2), (50, 3), (50, 64), (3, 8)] {
+            set_num_threads(threads);
+            let done: Vec<AtomicUsize> = (0..blocks).map(|_| AtomicUsize::new(0)).collect();
+            let made = AtomicUsize::new(0);
+            let make = || (made.fetch_add(1, Ordering::Relaxed), std::thread::current().id());
+            for_each_block_with(blocks, make, |own, i| {
+                assert_eq!(own.1, std::thread::current().id());
+                done[i].fetch_add(1, Ordering::Relaxed);
+            });
+            assert!(done.iter().all(|done| done.load(Ordering::Relaxed) == 1));
+            assert!(made.into_inner() <= threads.min(blocks));
+        }
+        set_num_threads(0);
+    }
+
+    #[test]
+    fn a_thread_does_its_own_part_first_and_then_helps() {
+        let parts: Vec<Part> =
+            [(0, 3), (3, 5), (5, 9)].map(|(first, end)| Part { next: AtomicUsize::new(first), end }).into();
+        let mut second = Blocks { parts: &parts, own: 1, left: parts.len() };
+        let mut third = Blocks { parts: &parts, own: 2, left: parts.len() };
+        assert_eq!([second.next(), second.next(), third.next()], [Some(3), Some(4), Some(5)]);
+        assert_eq!(second.by_ref().collect::<Vec<_>>(), [6, 7, 8, 0, 1, 2]);
+        assert_eq!(third.next(), None);
     }
 }

@@ -68,6 +68,19 @@ pub(crate) fn prefetch<T>(at: *const T) {
     let _ = at;
 }
 
+/// The same for a line that is not needed soon: it comes into the second-level cache only.
+#[inline(always)]
+pub(crate) fn prefetch_far<T>(at: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: as above.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// What a kernel body may ask of the level that it is compiled for.
 pub(crate) trait Simd: Copy + Send + Sync {
     /// Whether a fused multiply-add is one instruction here (as a library call it would be very slow).

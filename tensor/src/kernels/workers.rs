@@ -18,8 +18,8 @@ const AWAKE: Duration = Duration::from_micros(100);
 /// Looks at the clock, or gives its core away, after so many looks at the state.
 const PATIENCE: u32 = 256;
 
-/// What all threads of a region call until no work is left.
-type Job = dyn Fn() + Sync;
+/// What all threads of a region call until no work is left, each with a number of its own, the caller with 0.
+type Job = dyn Fn(usize) + Sync;
 
 /// The region of the moment, in one word, so that to enter it and to close it exclude each other: its number (32 bits),
 /// how many workers it wants (16 bits; none once it is closed), and how many are inside (16 bits).
@@ -55,16 +55,17 @@ struct Seat {
 /// The workers there are. Whoever holds the lock may open a region.
 static SEATS: Mutex<Vec<Arc<Seat>>> = Mutex::new(Vec::new());
 
-/// Calls `job` on this thread and on up to `helpers` workers at the same time, and returns when all calls have. Only on
+/// Calls `job` on this thread and on up to `helpers` workers at the same time, with the same number for a worker each time,
+/// and returns when all calls have. Only on
 /// this thread while another one has a region open.
 ///
 /// # Panics
 /// With the panic of one of the calls, after all have ended.
-pub(super) fn run(helpers: usize, job: &(dyn Fn() + Sync), start: fn()) {
+pub(super) fn run(helpers: usize, job: &(dyn Fn(usize) + Sync), start: fn()) {
     let mut seats = match SEATS.try_lock() {
         Ok(seats) => seats,
         Err(TryLockError::Poisoned(seats)) => seats.into_inner(),
-        Err(TryLockError::WouldBlock) => return job(),
+        Err(TryLockError::WouldBlock) => return job(0),
     };
     while seats.len() < helpers.min(WANTED as usize >> 16) {
         // A system that has no thread to give is one with fewer workers.
@@ -93,7 +94,7 @@ pub(super) fn run(helpers: usize, job: &(dyn Fn() + Sync), start: fn()) {
     }
     // SAFETY: only the lifetime changes. The region is closed and empty before this function returns or unwinds, and
     // workers call the job only inside.
-    let lasting = unsafe { std::mem::transmute::<*const (dyn Fn() + Sync + '_), *const Job>(job) };
+    let lasting = unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const Job>(job) };
     // SAFETY: we hold the lock, and the last region was left empty: nobody reads this now.
     unsafe { *JOB.0.get() = Some(lasting) };
     let opened = (number(STATE.load(Ordering::Relaxed)).wrapping_add(1) << NUMBER) | (helpers as u64) << 16;
@@ -106,7 +107,7 @@ pub(super) fn run(helpers: usize, job: &(dyn Fn() + Sync), start: fn()) {
                 seat.thread.get().expect("a sleeper has told its name").unpark();
             }
         }
-        job();
+        job(0);
         region.panicked = false;
     }
     // Before another caller can open a region, whose panics are its own.
@@ -175,7 +176,7 @@ fn serve(index: usize, of: u64) {
     }
     // SAFETY: inside a region, whose caller has put the job there and waits for us before it ends.
     let job = unsafe { &*(*JOB.0.get()).expect("an open region has a job") };
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(job)) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| job(index + 1))) {
         let mut first = PANIC.lock().unwrap_or_else(|e| e.into_inner());
         match *first {
             None => *first = Some(panic),
@@ -196,7 +197,7 @@ mod tests {
     /// Each of `blocks` once, by whoever comes first.
     fn count(helpers: usize, blocks: usize, each: impl Fn(usize) + Sync) {
         let next = AtomicUsize::new(0);
-        let job = || {
+        let job = |_| {
             loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
                 if i >= blocks {

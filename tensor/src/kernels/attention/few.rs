@@ -1,6 +1,7 @@
 //! Attention of a few queries, as in decoding: limited by the memory that keys and values are read from, each once per
 //! query and as they lie.
 
+use super::operands::row;
 use super::{Attend, Problem};
 use crate::kernels::gemm::Matrix;
 use crate::kernels::math::Math;
@@ -48,12 +49,6 @@ pub(super) fn forward<T: Attend>(problem: &Problem<T>, out: &mut [T], log_sums: 
         }
     };
     super::run(problem.heads(), problem.heads() * size.tq * size.tk * (size.d + size.dv), work);
-}
-
-/// Row `i` of a matrix with contiguous rows.
-#[inline(always)]
-fn row<'a, T>(matrix: &Matrix<'a, T>, i: usize, len: usize) -> &'a [T] {
-    &matrix.data[matrix.at(i, 0)..][..len]
 }
 
 vectorised! {

@@ -10,22 +10,26 @@
 //!
 //! In the names, `t` marks transposed tiles, and a panel is an operand packed for the micro-kernel: `panel[p][i]`.
 
+mod ahead;
 mod backward;
 mod few;
+mod operands;
+mod tile;
 
 use std::ops::Range;
 
 use crate::kernels::gemm::Matrix;
-use crate::kernels::gemm::micro::{Kernel, Micro};
-use crate::kernels::gemm::pack::pack_panel;
+use crate::kernels::gemm::micro::{Kernel, Left, Micro, Tile};
 use crate::kernels::math::Math;
 use crate::kernels::parallel::{self, SharedMut};
-use crate::kernels::simd::{Simd, vectorised};
 use crate::kernels::walk::Walk;
 use crate::storage::Storage;
 use crate::tensor::View;
 
+use ahead::Ahead;
 pub(crate) use backward::{Saved, backward};
+use operands::{RowsMut, copy_rows, pack_columns, pack_rows, scale, turn, write_rows};
+use tile::{Running, hide, scale_columns, settle, weigh};
 
 /// Micro-kernel panels of keys in a tile.
 const PANELS: usize = 20;
@@ -97,6 +101,22 @@ impl<T: Attend> Problem<'_, T> {
         if self.causal { self.size.tk.min(queries.end) } else { self.size.tk }
     }
 
+    /// The rows of `head` from row `t` on in an output of `len` rows of `width` elements per head.
+    ///
+    /// # Safety
+    /// Nobody else may use them as long as what this returns lives.
+    unsafe fn rows<'b>(
+        &self,
+        out: &'b SharedMut<T>,
+        head: usize,
+        t: usize,
+        len: usize,
+        width: usize,
+    ) -> RowsMut<'b, T> {
+        // SAFETY: passed on to the caller.
+        unsafe { RowsMut::new(out, self.row(head, t, len, width), self.across * width, width) }
+    }
+
     /// Where row `t` of `head` lies in an output of `len` rows of `width` elements per head.
     fn row(&self, head: usize, t: usize, len: usize, width: usize) -> usize {
         ((head / self.across * len + t) * self.across + head % self.across) * width
@@ -113,17 +133,16 @@ impl<T: Attend> Problem<'_, T> {
             }
         }
         if self.causal {
-            for (j, row) in tile.chunks_exact_mut(nr).enumerate().skip((queries.start + 1).saturating_sub(first)) {
-                let hidden = (first + j - queries.start).min(nr);
-                row[..hidden].fill(T::LOWEST);
-            }
+            // The first row whose key comes after the first query.
+            let seen = (queries.start + 1).saturating_sub(first);
+            hide(nr, tile, seen, first + seen - queries.start);
         }
     }
 }
 
 /// The micro-kernel in use and what follows from its sizes.
 fn kernel<T: Attend>() -> Kernel<T> {
-    let kernel = T::kernel().unwrap_or(Kernel { mr: 4, nr: 16, routine: plain::<T> });
+    let kernel = T::kernel().unwrap_or(Kernel { mr: 4, nr: 16, routine: plain::<T>, smaller: |_, _| plain::<T> });
     assert!(kernel.nr <= WIDEST);
     kernel
 }
@@ -132,17 +151,14 @@ fn kernel<T: Attend>() -> Kernel<T> {
 ///
 /// # Safety
 /// See `Routine`.
-unsafe fn plain<T: Math>(
-    k: usize,
-    a: *const T,
-    rows: Option<isize>,
-    b: *const T,
-    acc: *mut T,
-    stride: usize,
-    load: bool,
-) {
+unsafe fn plain<T: Math>(tile: Tile<T>) {
+    let Tile { k, a, b, acc, stride, add, .. } = tile;
     // From one element of A to the next in a column, and in a row.
-    let (down, along) = rows.map_or((1, 4), |row| (row, 1));
+    let (a, down, along) = match a {
+        Left::Rows(a, row) => (a, row, 1),
+        Left::Panel(a) => (a, 1, 4),
+        Left::Columns { .. } => unreachable!("attention packs its operands itself"),
+    };
     let mut sums = [[T::ZERO; 16]; 4];
     for p in 0..k {
         // SAFETY: p < k, so this lies inside the panel.
@@ -156,10 +172,12 @@ unsafe fn plain<T: Math>(
         }
     }
     for (i, sums) in sums.iter().enumerate() {
-        // SAFETY: the caller promises a block of 4 rows of 16, `stride` apart.
-        let row = unsafe { &mut *acc.add(i * stride).cast::<[T; 16]>() };
-        for (c, &sum) in row.iter_mut().zip(sums) {
-            *c = if load { *c + sum } else { sum };
+        for (j, &sum) in sums.iter().enumerate() {
+            // SAFETY: the caller promises blocks of 4 rows of 16.
+            unsafe {
+                let more = add.map_or(T::ZERO, |(add, apart)| *add.add(i * apart + j));
+                *acc.add(i * stride + j) = more + sum;
+            }
         }
     }
 }
@@ -169,8 +187,8 @@ struct Product<'a, T> {
     depth: usize,
     /// A's panels start so many elements apart.
     apart: usize,
-    /// Whether A is not packed, but its rows lie one after the other, each as long as the depth.
-    in_rows: bool,
+    /// If A is not packed, how far apart its rows lie.
+    row: Option<usize>,
     a: &'a [T],
     b: &'a [T],
     stride: usize,
@@ -178,130 +196,30 @@ struct Product<'a, T> {
 }
 
 impl<T: Attend> Product<'_, T> {
-    fn into(self, kernel: Kernel<T>, panels: usize, c: &mut [T]) {
-        let Product { depth, apart, in_rows, a, b, stride, load } = self;
-        let Kernel { mr, nr, routine } = kernel;
-        assert!(panels == 0 || (panels - 1) * apart + depth * mr <= a.len() && depth * nr <= b.len());
+    fn into(self, kernel: Kernel<T>, panels: usize, c: &mut [T], ahead: &mut Ahead<T>) {
+        let Product { depth, apart, row, a, b, stride, load } = self;
+        let Kernel { mr, nr, routine, .. } = kernel;
+        let panel = row.map_or(depth * mr, |row| (mr - 1) * row + depth);
+        assert!(panels == 0 || (panels - 1) * apart + panel <= a.len() && depth * nr <= b.len());
         assert!(panels == 0 || (panels * mr - 1) * stride + nr <= c.len());
         for panel in 0..panels {
             // SAFETY: the assertions above keep every access inside a, b and c; the kernel was chosen for this CPU.
             unsafe {
                 let to = c.as_mut_ptr().add(panel * mr * stride);
-                let rows = in_rows.then_some(depth as isize);
-                routine(depth, a.as_ptr().add(panel * apart), rows, b.as_ptr(), to, stride, load);
+                let a = a.as_ptr().add(panel * apart);
+                let a = row.map_or(Left::Panel(a), |row| Left::Rows(a, row as isize));
+                routine(Tile::new(depth, a, b.as_ptr(), to, stride, load));
             }
+            ahead.step();
         }
     }
 }
 
-/// Packs rows `rows` of a matrix with `depth` columns: `panel[p][i] = matrix[rows.start + i][p]`, panel after panel.
-fn pack<T: Attend>(matrix: Matrix<T>, rows: Range<usize>, unit: usize, depth: usize, to: &mut [T]) {
-    if depth == 0 {
-        return;
-    }
-    for (panel, to) in to.chunks_mut(unit * depth).enumerate().take(rows.len().div_ceil(unit)) {
-        let first = rows.start + panel * unit;
-        pack_panel(matrix.from(first, 0), unit.min(rows.end - first), unit, depth, to);
-    }
-}
-
-/// What is known of a block of queries while its tiles pass: per query the greatest score and the sum of the powers.
-struct Running<T> {
-    max: [T; WIDEST],
-    sum: [T; WIDEST],
-    /// By how much the last tile shrank what came before it.
-    shrink: [T; WIDEST],
-}
-
-vectorised! {
-    /// Turns a tile of scores into weights relative to the greatest score so far.
-    fn weigh<S, T: Math>(nr: usize, tile: &mut [T], running: &mut Running<T>) {
-        match nr {
-            32 => weigh_columns::<S, T, 32>(tile, running),
-            16 => weigh_columns::<S, T, 16>(tile, running),
-            _ => weigh_columns::<S, T, 8>(tile, running),
-        }
-    }
-
-    /// Multiplies the columns of a tile.
-    fn scale_columns<S, T: Math>(nr: usize, tile: &mut [T], factors: &[T; WIDEST]) {
-        match nr {
-            32 => scale_columns_of::<T, 32>(tile, factors),
-            16 => scale_columns_of::<T, 16>(tile, factors),
-            _ => scale_columns_of::<T, 8>(tile, factors),
-        }
-    }
-
-    /// Turns a tile of scores into weights, given the logarithm of each query's sum.
-    fn weigh_again<S, T: Math>(nr: usize, tile: &mut [T], log_sums: &[T; WIDEST]) {
-        match nr {
-            32 => weigh_again_columns::<S, T, 32>(tile, log_sums),
-            16 => weigh_again_columns::<S, T, 16>(tile, log_sums),
-            _ => weigh_again_columns::<S, T, 8>(tile, log_sums),
-        }
-    }
-
-    /// `ds = p * (dp - shift)`, written over `dp`.
-    fn back_through<S, T: Math>(nr: usize, p: &[T], dp: &mut [T], shift: &[T; WIDEST]) {
-        match nr {
-            32 => back_through_columns::<T, 32>(p, dp, shift),
-            16 => back_through_columns::<T, 16>(p, dp, shift),
-            _ => back_through_columns::<T, 8>(p, dp, shift),
-        }
-    }
-}
-
+/// Ends what is done to a row in a loop over rows. Without it the compiler would gather elements from several rows into a
+/// vector, instead of taking those that lie side by side, or call `memcpy` for a few elements.
 #[inline(always)]
-fn weigh_columns<S: Simd, T: Math, const N: usize>(tile: &mut [T], running: &mut Running<T>) {
-    let mut max: [T; N] = running.max[..N].try_into().expect("N <= WIDEST");
-    let (rows, _) = tile.as_chunks_mut::<N>();
-    for row in rows.iter() {
-        for (max, &s) in max.iter_mut().zip(row) {
-            *max = if s > *max { s } else { *max };
-        }
-    }
-    // Where every key is hidden so far, anything finite serves as the shift: all powers are 0.
-    let shift = max.map(|max| if max == T::LOWEST { T::ZERO } else { max });
-    let mut sum = [T::ZERO; N];
-    for row in rows {
-        for l in 0..N {
-            row[l] = (row[l] - shift[l]).exp::<S>();
-            sum[l] += row[l];
-        }
-    }
-    for l in 0..N {
-        let shrink = (running.max[l] - shift[l]).exp::<S>();
-        running.shrink[l] = shrink;
-        running.sum[l] = running.sum[l] * shrink + sum[l];
-        running.max[l] = max[l];
-    }
-}
-
-#[inline(always)]
-fn scale_columns_of<T: Math, const N: usize>(tile: &mut [T], factors: &[T; WIDEST]) {
-    for row in tile.as_chunks_mut::<N>().0 {
-        for l in 0..N {
-            row[l] = row[l] * factors[l];
-        }
-    }
-}
-
-#[inline(always)]
-fn weigh_again_columns<S: Simd, T: Math, const N: usize>(tile: &mut [T], log_sums: &[T; WIDEST]) {
-    for row in tile.as_chunks_mut::<N>().0 {
-        for l in 0..N {
-            row[l] = (row[l] - log_sums[l]).exp::<S>();
-        }
-    }
-}
-
-#[inline(always)]
-fn back_through_columns<T: Math, const N: usize>(p: &[T], dp: &mut [T], shift: &[T; WIDEST]) {
-    for (p, dp) in p.as_chunks::<N>().0.iter().zip(dp.as_chunks_mut::<N>().0) {
-        for l in 0..N {
-            dp[l] = p[l] * (dp[l] - shift[l]);
-        }
-    }
+fn end_row() {
+    std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::AcqRel);
 }
 
 /// The memory of a task, handed out in pieces.
@@ -339,24 +257,31 @@ pub(crate) fn forward<T: Attend>(problem: &Problem<T>, out: &mut [T], log_sums: 
         let sizes = [padded_keys * d, padded_dv * tk, nr * d, tile * nr, padded_dv * nr, nr * dv];
         let mut storage = Storage::new(T::DTYPE, sizes.iter().sum());
         let mut scratch = Scratch { rest: storage.as_slice_mut::<T>() };
-        let [k_panels, v_panels, q_panel, scores_t, out_t, rows] = sizes.map(|len| scratch.take(len));
+        let [k_rows, v_panels, q_panel, scores_t, out_t, rows] = sizes.map(|len| scratch.take(len));
         let end = (first + share * nr).min(tq);
+        let mut ahead = Ahead::new();
+        // A thread takes its heads one after the other.
+        let next = head + 1;
+        if shares == 1 && next < heads {
+            for (operand, rows, width) in [(&problem.v, tk, dv), (&problem.q, tq, d), (&problem.k, tk, d)] {
+                ahead.read(operand.of(next), rows, width);
+            }
+            ahead.write(&out, problem.row(next, 0, tq, dv), problem.across * dv, tq, dv);
+        }
         let keys = problem.keys(&(first..end));
-        pack(k, 0..keys, mr, d, k_panels);
+        copy_rows(k, keys, d, &mut k_rows[..keys.next_multiple_of(mr) * d]);
         pack_columns(v, keys, dv, mr, tk, v_panels);
         for start in (first..end).step_by(nr) {
             let queries = start..(start + nr).min(end);
-            pack(q, queries.clone(), nr, d, q_panel);
-            q_panel.iter_mut().for_each(|q| *q = *q * problem.scale);
-            let mut running = Running { max: [T::LOWEST; WIDEST], sum: [T::ZERO; WIDEST], shrink: [T::ZERO; WIDEST] };
-            out_t.fill(T::ZERO);
+            pack_rows(q, queries.clone(), nr, d, q_panel);
+            scale(q_panel, problem.scale);
+            let mut running = Running::new();
             let keys = problem.keys(&queries);
             for j in (0..keys).step_by(tile) {
                 let count = tile.min(keys - j);
-                let a = &k_panels[j * d..];
-                let product =
-                    Product { depth: d, apart: mr * d, in_rows: false, a, b: q_panel, stride: nr, load: false };
-                product.into(kernel, count.div_ceil(mr), scores_t);
+                let a = &k_rows[j * d..];
+                let product = Product { depth: d, apart: mr * d, row: Some(d), a, b: q_panel, stride: nr, load: false };
+                product.into(kernel, count.div_ceil(mr), scores_t, &mut ahead);
                 let weights_t = &mut scores_t[..count * nr];
                 problem.mask_tile(head, &queries, j, nr, weights_t);
                 weigh(nr, weights_t, &mut running);
@@ -365,45 +290,23 @@ pub(crate) fn forward<T: Attend>(problem: &Problem<T>, out: &mut [T], log_sums: 
                 }
                 let a = &v_panels[j * mr..];
                 let apart = tk * mr;
-                let product = Product { depth: count, apart, in_rows: false, a, b: weights_t, stride: nr, load: j > 0 };
-                product.into(kernel, padded_dv / mr, out_t);
+                let product = Product { depth: count, apart, row: None, a, b: weights_t, stride: nr, load: j > 0 };
+                product.into(kernel, padded_dv / mr, out_t, &mut ahead);
+            }
+            let [factors, sums] = settle(&running);
+            if keys == 0 {
+                out_t.fill(T::ZERO);
             }
             turn(out_t, nr, dv, rows);
-            for (l, i) in queries.enumerate() {
-                let sum = running.sum[l];
-                let (factor, log_sum) = if sum == T::ZERO {
-                    (T::ZERO, T::HIGHEST)
-                } else {
-                    (T::ONE / sum, running.max[l] + T::of(sum.to_f64().ln()))
-                };
-                // SAFETY: each row belongs to one query of one head, and so to one task.
-                let (row, saved) =
-                    unsafe { (out.slice(problem.row(head, i, tq, dv), dv), log_sums.slice(head * tq + i, 1)) };
-                saved[0] = log_sum;
-                row.iter_mut().zip(&rows[l * dv..]).for_each(|(x, &y)| *x = y * factor);
-            }
+            // SAFETY: each number belongs to one query of one head, and so to one task.
+            let saved = unsafe { log_sums.slice(head * tq + start, queries.len()) };
+            saved.copy_from_slice(&sums[..queries.len()]);
+            // SAFETY: as above, for the rows.
+            let mut out = unsafe { problem.rows(&out, head, start, tq, dv) };
+            write_rows(rows, dv, &factors[..queries.len()], &mut out);
         }
     };
     run(heads * shares, heads * tq * tk * (d + dv), work);
-}
-
-/// Packs the columns of a matrix with `depth` rows: `panel[p][i] = matrix[p][i]`, panels `room * unit` elements apart.
-fn pack_columns<T: Attend>(matrix: Matrix<T>, depth: usize, columns: usize, unit: usize, room: usize, to: &mut [T]) {
-    if depth == 0 || columns == 0 {
-        return;
-    }
-    for (panel, to) in to.chunks_mut(room * unit).enumerate().take(columns.div_ceil(unit)) {
-        let first = panel * unit;
-        let width = unit.min(columns - first);
-        pack_panel(matrix.from(0, first).transposed(), width, unit, depth, &mut to[..depth * unit]);
-    }
-}
-
-/// From one column per query, `[feature][nr]`, to one row per query, `[query][features]`.
-fn turn<T: Attend>(columns: &[T], nr: usize, features: usize, to: &mut [T]) {
-    if features > 0 {
-        pack_panel(Matrix { data: columns, offset: 0, row: nr as isize, column: 1 }, features, features, nr, to);
-    }
 }
 
 fn run(tasks: usize, work: usize, task: impl Fn(usize) + Sync) {

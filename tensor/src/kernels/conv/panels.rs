@@ -3,7 +3,7 @@
 use super::patches::{Blocks, Patches, Run, SLACK, pack};
 use super::{Correlation, TASKS};
 use crate::kernels::gemm::Gemm;
-use crate::kernels::gemm::micro::Kernel;
+use crate::kernels::gemm::micro::{Kernel, Left, Tile};
 use crate::kernels::gemm::packed::piece;
 use crate::kernels::parallel::{self, SharedMut};
 use crate::storage::Storage;
@@ -163,7 +163,7 @@ impl<T: Gemm> Task<'_, T> {
         is_first: bool,
         y: &SharedMut<T>,
     ) {
-        let Kernel { mr, nr, routine } = kernel;
+        let Kernel { mr, nr, routine, .. } = kernel;
         let c = self.c;
         let plane = c.plane();
         let height = mr.min(self.rows.end - row);
@@ -185,13 +185,14 @@ impl<T: Gemm> Task<'_, T> {
             unsafe {
                 y.slice(at(&front, mr - 1), nr);
                 let to = y.as_ptr().add(at(&front, 0));
-                routine(deep, a.as_ptr(), None, b.as_ptr(), to, plane, !is_first || bias.is_some());
+                let load = !is_first || bias.is_some();
+                routine(Tile::new(deep, Left::Panel(a.as_ptr()), b.as_ptr(), to, plane, load));
             }
             return;
         }
         let mut sums = [T::ZERO; LARGEST];
         // SAFETY: `sums` has room for the whole block, and the panels are complete.
-        unsafe { routine(deep, a.as_ptr(), None, b.as_ptr(), sums.as_mut_ptr(), nr, false) };
+        unsafe { routine(Tile::new(deep, Left::Panel(a.as_ptr()), b.as_ptr(), sums.as_mut_ptr(), nr, false)) };
         for run in runs {
             for r in 0..height {
                 let sums = &sums[r * nr + run.start - front.start..][..run.len];

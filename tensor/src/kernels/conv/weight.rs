@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::patches::{Blocks, Patches, SLACK, gather};
 use super::{Axis, Geometry, TASKS, direct};
-use crate::kernels::gemm::micro::Kernel;
+use crate::kernels::gemm::micro::{Kernel, Left, Tile};
 use crate::kernels::gemm::pack::pack_panel;
 use crate::kernels::gemm::packed::piece;
 use crate::kernels::gemm::{Gemm, Matrix};
@@ -85,7 +85,7 @@ impl Part<'_> {
     /// `sums[k, m] = sum over the blocks' places of patch[k, place] * dy[m, place]`.
     fn run<T: Gemm>(&self, x: &[T], dy: &[T], blocks: &Blocks, which: Range<usize>, kernel: Kernel<T>, sums: &mut [T]) {
         let Part { g, axes, width, .. } = *self;
-        let Kernel { mr, nr, routine } = kernel;
+        let Kernel { mr, nr, routine, .. } = kernel;
         let (taps, height) = (g.taps(), self.rows.len().next_multiple_of(mr));
         let channels = self.rows.start / taps..(self.rows.end - 1) / taps + 1;
         let (size, places) = (axes[0].size * axes[1].size, axes[0].out * axes[1].out);
@@ -129,15 +129,8 @@ impl Part<'_> {
                     let to = &mut sums[row * width + panel..][..(mr - 1) * width + nr];
                     // SAFETY: the slices show that A, B and the block of sums are as large as the kernel reads and writes.
                     unsafe {
-                        routine(
-                            deep,
-                            a.as_ptr(),
-                            Some(pitch as isize),
-                            b.as_ptr(),
-                            to.as_mut_ptr(),
-                            width,
-                            block != first,
-                        )
+                        let a = Left::Rows(a.as_ptr(), pitch as isize);
+                        routine(Tile::new(deep, a, b.as_ptr(), to.as_mut_ptr(), width, block != first));
                     };
                 }
             }

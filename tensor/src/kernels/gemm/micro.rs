@@ -3,17 +3,57 @@
 use crate::dtype::Float;
 use crate::kernels::simd::Level;
 #[cfg(target_arch = "x86_64")]
+use crate::kernels::simd::prefetch;
+#[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
-/// `acc[i][j] = sum over p of a[i][p] * b[p][j]`: `mr` rows of `nr`, which lie `stride` apart in `acc`; with `load` the sums
-/// are added to what `acc` holds. `b` is a packed panel; so is `a`, unless `rows` says how far apart the rows of a matrix
-/// lie from which `a` is read as it is.
+/// Where a micro-kernel finds `mr` rows of A.
+#[derive(Clone, Copy)]
+pub(crate) enum Left<T> {
+    /// In a packed panel, column by column.
+    Panel(*const T),
+    /// In the matrix, whose rows are contiguous and lie so far apart.
+    Rows(*const T, isize),
+    /// In the matrix, whose columns are contiguous and lie `apart`; they are packed `to` a panel on the way.
+    Columns { from: *const T, apart: isize, to: *mut T },
+}
+
+/// What memory is asked for while a block is computed: a line at `from`, one `apart` from it, and so on, a few in the time
+/// of a line of A.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead<T> {
+    pub(crate) from: *const T,
+    pub(crate) apart: isize,
+}
+
+/// A block of C to compute: `acc[i][j] = sum over p of a[i][p] * b[p][j]`, plus `add[i][j]`; `mr` rows of `nr`, which lie
+/// `stride` apart in `acc`.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile<T> {
+    pub(crate) k: usize,
+    pub(crate) a: Left<T>,
+    /// A packed panel.
+    pub(crate) b: *const T,
+    pub(crate) acc: *mut T,
+    pub(crate) stride: usize,
+    /// Where the rows to add begin, and how far apart they lie.
+    pub(crate) add: Option<(*const T, usize)>,
+    pub(crate) ahead: Option<Ahead<T>>,
+}
+
+impl<T> Tile<T> {
+    /// A tile to which nothing is added, or with `load` what it held.
+    pub(crate) fn new(k: usize, a: Left<T>, b: *const T, acc: *mut T, stride: usize, load: bool) -> Tile<T> {
+        Tile { k, a, b, acc, stride, add: load.then_some((acc.cast_const(), stride)), ahead: None }
+    }
+}
+
+/// Computes a tile.
 ///
 /// # Safety
-/// `a` must have `k * mr` elements (or `mr` rows of `k`), `b` `k * nr`, `acc` `(mr - 1) * stride + nr`, and the CPU the
-/// kernel's instructions.
-pub(crate) type Routine<T> =
-    unsafe fn(k: usize, a: *const T, rows: Option<isize>, b: *const T, acc: *mut T, stride: usize, load: bool);
+/// `a` must have `k * mr` elements (or `mr` rows of `k`, or `k` columns of `mr` and room for the panel), `b` `k * nr`, `acc`
+/// and what is added `mr` rows of `nr`, and the CPU the kernel's instructions.
+pub(crate) type Routine<T> = unsafe fn(Tile<T>);
 
 /// A micro-kernel and the sizes of its block.
 #[derive(Clone, Copy)]
@@ -21,6 +61,9 @@ pub(crate) struct Kernel<T> {
     pub(crate) mr: usize,
     pub(crate) nr: usize,
     pub(crate) routine: Routine<T>,
+    /// A routine for the same panels that may leave out rows and columns beyond the first `height` and `width`, of which
+    /// there is at least one; `acc` must be as large as for the whole block.
+    pub(crate) smaller: fn(height: usize, width: usize) -> Routine<T>,
 }
 
 /// Float types that have micro-kernels on some CPUs.
@@ -41,67 +84,121 @@ impl<T: Float> Micro for T {
     }
 }
 
+/// So many columns of A before they are needed memory is asked for them.
+#[cfg(target_arch = "x86_64")]
+const FAR: isize = 16;
+
 /// Defines `Micro` for a float type: per level the registers of a row of the block, its rows, and the instructions.
 #[cfg(target_arch = "x86_64")]
 macro_rules! micro {
     ($t:ty: $($level:ident($features:literal) $name:ident, $vector:ty, $lanes:literal, $mr:literal,
         $zero:ident, $load:ident, $store:ident, $set:ident, $fma:ident;)*) => {
         $(
-            /// See [`Routine`].
+            /// See [`Routine`]: the first `H` rows of the block, a multiple of three, and `V` vectors of each.
             #[target_feature(enable = $features)]
-            unsafe fn $name(
-                k: usize,
-                a: *const $t,
-                rows: Option<isize>,
-                b: *const $t,
-                acc: *mut $t,
-                stride: usize,
-                load: bool,
-            ) {
+            unsafe fn $name<const H: usize, const V: usize>(tile: Tile<$t>) {
                 const MR: usize = $mr;
-                const NV: usize = 2;
-                let mut sums = [[$zero(); NV]; MR];
-                let load_b = |p: usize| -> [$vector; NV] {
+                const NR: usize = 2 * $lanes;
+                const LINE: usize = 64 / size_of::<$t>();
+                // As many terms as there are lines of A for each group of three rows.
+                const PART: usize = LINE / (MR / 3);
+                let Tile { k, a, b, acc, stride, add: more, ahead } = tile;
+                let mut sums = [[$zero(); V]; H];
+                let load_b = |p: usize| -> [$vector; V] {
                     // SAFETY: called with p < k, so this lies inside the panel.
-                    unsafe { [$load(b.add(p * NV * $lanes)), $load(b.add(p * NV * $lanes + $lanes))] }
+                    std::array::from_fn(|v| unsafe { $load(b.add(p * NR + v * $lanes)) })
                 };
-                let mut add = |i: usize, a: $t, b: &[$vector; NV]| {
+                let mut add = |i: usize, a: $t, b: &[$vector; V]| {
                     for (sum, &b) in sums[i].iter_mut().zip(b) {
                         *sum = $fma($set(a), b, *sum);
                     }
                 };
-                match rows {
-                    None => {
-                        for p in 0..k {
+                // The line that is asked for in the time of a part; without a wish one that is there already.
+                // C is needed last; it is asked for row by row, because all of it at once would keep A and B waiting.
+                let Ahead { from: mut line, apart } = ahead.unwrap_or(Ahead { from: b, apart: 0 });
+                let ask_for_c = |i: usize| (0..V).for_each(|v| prefetch(acc.wrapping_add(i * stride + v * $lanes)));
+                match a {
+                    Left::Panel(a) => {
+                        let mut step = |p: usize| {
                             let b = load_b(p);
                             // SAFETY: p < k and i < MR.
-                            (0..MR).for_each(|i| add(i, unsafe { *a.add(p * MR + i) }, &b));
+                            (0..H).for_each(|i| add(i, unsafe { *a.add(p * MR + i) }, &b));
+                        };
+                        let whole = k / PART * PART;
+                        for start in (0..whole).step_by(PART) {
+                            prefetch(line);
+                            line = line.wrapping_offset(apart);
+                            for p in start..start + PART {
+                                if start < H && p < H {
+                                    ask_for_c(p);
+                                }
+                                step(p);
+                            }
                         }
+                        (whole..k).for_each(step);
                     }
-                    // One pointer for three rows, which the addressing modes of the CPU reach from it.
-                    Some(row) => {
+                    Left::Rows(a, row) => {
+                        // One pointer for three rows, which the addressing modes of the CPU reach from it.
                         let mut at: [*const $t; MR / 3] = std::array::from_fn(|g| a.wrapping_offset(3 * g as isize * row));
-                        for p in 0..k {
+                        let mut step = |p: usize| {
                             let b = load_b(p);
-                            for (g, at) in at.iter_mut().enumerate() {
+                            for g in 0..H / 3 {
                                 // SAFETY: element p of rows 3g to 3g + 2; the pointer ends at most one past its row.
                                 unsafe {
-                                    add(3 * g, **at, &b);
-                                    add(3 * g + 1, *at.offset(row), &b);
-                                    add(3 * g + 2, *at.offset(2 * row), &b);
-                                    *at = at.wrapping_add(1);
+                                    add(3 * g, *at[g], &b);
+                                    add(3 * g + 1, *at[g].offset(row), &b);
+                                    add(3 * g + 2, *at[g].offset(2 * row), &b);
+                                    at[g] = at[g].wrapping_add(1);
                                 }
+                            }
+                        };
+                        // The rows below come next, and are too many for the CPU to guess. While it works on a line of
+                        // each row, a line of each of those is asked for, three at a time.
+                        let whole = k / LINE * LINE;
+                        for start in (0..whole).step_by(LINE) {
+                            let mut below = a.wrapping_offset(MR as isize * row).wrapping_add(start);
+                            for g in 0..MR / 3 {
+                                for i in 0..3 {
+                                    prefetch(below.wrapping_offset(i * row));
+                                    if start == 0 && 3 * g < H {
+                                        ask_for_c(3 * g + i as usize);
+                                    }
+                                }
+                                prefetch(line);
+                                line = line.wrapping_offset(apart);
+                                below = below.wrapping_offset(3 * row);
+                                (0..PART).for_each(|s| step(start + g * PART + s));
+                            }
+                        }
+                        (whole..k).for_each(step);
+                    }
+                    Left::Columns { from, apart, to } => {
+                        for p in 0..k {
+                            if p < H {
+                                ask_for_c(p);
+                            }
+                            let column = from.wrapping_offset(p as isize * apart);
+                            let far = column.wrapping_offset(FAR * apart);
+                            prefetch(far);
+                            prefetch(far.wrapping_add(MR - 1));
+                            let b = load_b(p);
+                            // SAFETY: column p of A, and its place in the panel.
+                            unsafe {
+                                (0..H).for_each(|i| add(i, *column.add(i), &b));
+                                *to.add(p * MR).cast::<[$t; MR]>() = *column.cast::<[$t; MR]>();
                             }
                         }
                     }
                 }
                 for (i, sums) in sums.iter().enumerate() {
                     for (v, &sum) in sums.iter().enumerate() {
-                        // SAFETY: the caller promises a block of MR rows of NV vectors, `stride` apart.
+                        // SAFETY: the caller promises blocks of MR rows of NR.
                         unsafe {
-                            let to = acc.add(i * stride + v * $lanes);
-                            let sum = if load { $fma($set(1.0), sum, $load(to)) } else { sum };
-                            $store(to, sum);
+                            let sum = match more {
+                                Some((more, apart)) => $fma($set(1.0), sum, $load(more.add(i * apart + v * $lanes))),
+                                None => sum,
+                            };
+                            $store(acc.add(i * stride + v * $lanes), sum);
                         }
                     }
                 }
@@ -113,7 +210,22 @@ macro_rules! micro {
                     return None;
                 }
                 match level {
-                    $(Level::$level => Some(Kernel { mr: $mr, nr: 2 * $lanes, routine: $name }),)*
+                    $(Level::$level => Some(Kernel {
+                        mr: $mr,
+                        nr: 2 * $lanes,
+                        routine: $name::<$mr, 2>,
+                        smaller: |height, width| {
+                            const fn rows(n: usize) -> usize {
+                                if n < $mr { n } else { $mr }
+                            }
+                            let narrow: [Routine<$t>; 4] =
+                                [$name::<3, 1>, $name::<6, 1>, $name::<{ rows(9) }, 1>, $name::<{ rows(12) }, 1>];
+                            let wide: [Routine<$t>; 4] =
+                                [$name::<3, 2>, $name::<6, 2>, $name::<{ rows(9) }, 2>, $name::<{ rows(12) }, 2>];
+                            let threes = (height.min($mr) - 1) / 3;
+                            if width <= $lanes { narrow[threes] } else { wide[threes] }
+                        },
+                    }),)*
                     _ => None,
                 }
             }

@@ -70,6 +70,16 @@ pub(crate) enum Add<'a, T> {
     Output,
 }
 
+impl<'a, T> Add<'a, T> {
+    /// The same from column `j` on.
+    fn from(self, j: usize) -> Add<'a, T> {
+        match self {
+            Add::Bias(bias) => Add::Bias(&bias[j..]),
+            add => add,
+        }
+    }
+}
+
 /// Element types that can be multiplied; the floats have fast paths.
 pub(crate) trait Gemm: Number {
     /// `c[m, n] = a[m, k] b[k, n]`, plus what `add` says. `c` is row-major and contiguous.

@@ -45,7 +45,14 @@ fn pack_any<T: Number>(matrix: Matrix<T>, count: usize, unit: usize, to: &mut [T
     }
     let mut done = 0;
     #[cfg(target_arch = "x86_64")]
-    if T::DTYPE == DType::F32 && level() >= Level::Avx2 {
+    if T::DTYPE == DType::F32 && level() == Level::Avx512 {
+        while done < count {
+            let height = (count - done).min(16);
+            // SAFETY: level() reports AVX-512 only after detecting it, and T is f32.
+            unsafe { turn_sixteen(matrix.from(done, 0), height, unit, &mut to[done..]) };
+            done += height;
+        }
+    } else if T::DTYPE == DType::F32 && level() == Level::Avx2 {
         while count - done >= 8 {
             // SAFETY: level() reports AVX2 only after detecting it, and T is f32.
             unsafe { turn_eight(matrix.from(done, 0), unit, &mut to[done..]) };
@@ -151,6 +158,51 @@ unsafe fn turn_eight<T: Number>(matrix: Matrix<T>, unit: usize, to: &mut [T]) {
     }
     for p in deep - deep % 8..deep {
         rows.iter().enumerate().for_each(|(q, row)| to[p * unit + q] = row[p]);
+    }
+}
+
+/// Up to sixteen rows of a panel, contiguous in the matrix; of their f32 four at a time. `to` begins at the first of the rows.
+///
+/// # Safety
+/// `T` must be f32 and the CPU have AVX-512; `1 <= count <= 16`.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+unsafe fn turn_sixteen<T: Number>(matrix: Matrix<T>, count: usize, unit: usize, to: &mut [T]) {
+    let deep = (to.len() + unit - count) / unit;
+    // Rows that are missing repeat the last one, and are not written.
+    let mut rows = [std::ptr::null::<f32>(); 16];
+    for (q, row) in rows.iter_mut().enumerate() {
+        *row = matrix.data[matrix.at(q.min(count - 1), 0)..][..deep].as_ptr().cast();
+    }
+    let (inside, start): (__mmask16, _) = (u16::MAX >> (16 - count), to.as_mut_ptr().cast::<f32>());
+    let whole = deep / 4 * 4;
+    for p in (0..whole).step_by(4) {
+        // In the four lanes of `x[i]` rows i, 4 + i, 8 + i and 12 + i: what is to stand side by side ends in one lane.
+        let mut x = [_mm512_setzero_ps(); 4];
+        for (i, x) in x.iter_mut().enumerate() {
+            // SAFETY: elements p .. p + 4 of rows of `deep` elements.
+            unsafe {
+                *x = _mm512_castps128_ps512(_mm_loadu_ps(rows[i].add(p)));
+                *x = _mm512_insertf32x4::<1>(*x, _mm_loadu_ps(rows[4 + i].add(p)));
+                *x = _mm512_insertf32x4::<2>(*x, _mm_loadu_ps(rows[8 + i].add(p)));
+                *x = _mm512_insertf32x4::<3>(*x, _mm_loadu_ps(rows[12 + i].add(p)));
+            }
+        }
+        let low = [_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpacklo_ps(x[2], x[3])];
+        let high = [_mm512_unpackhi_ps(x[0], x[1]), _mm512_unpackhi_ps(x[2], x[3])];
+        let columns = [
+            _mm512_shuffle_ps::<0x44>(low[0], low[1]),
+            _mm512_shuffle_ps::<0xee>(low[0], low[1]),
+            _mm512_shuffle_ps::<0x44>(high[0], high[1]),
+            _mm512_shuffle_ps::<0xee>(high[0], high[1]),
+        ];
+        for (j, &column) in columns.iter().enumerate() {
+            // SAFETY: column p + j of `deep` has `count` elements from there on.
+            unsafe { _mm512_mask_storeu_ps(start.add((p + j) * unit), inside, column) };
+        }
+    }
+    for p in whole..deep {
+        (0..count).for_each(|q| to[p * unit + q] = matrix.data[matrix.at(q, p)]);
     }
 }
 

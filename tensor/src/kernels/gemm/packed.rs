@@ -1,6 +1,6 @@
 //! The packed path: blocks of A and B are packed into panels, and tasks of C multiply them.
 
-use super::micro::Kernel;
+use super::micro::{Ahead, Kernel, Left, Tile};
 use super::pack::pack_panel;
 use super::{Add, Matrix, Size};
 use crate::dtype::Float;
@@ -9,14 +9,19 @@ use crate::storage::Storage;
 
 /// Depth of a packed block: a panel of A of this depth stays in the first-level cache.
 const DEPTH: usize = 384;
-/// Rows and columns of C that are packed at a time; bounds the memory of the packed blocks.
-const SLAB: usize = 4096;
-/// Columns of C of one task: with `DEPTH` they make a part of B that stays in the second-level cache.
-const TASK_COLUMNS: usize = 384;
-/// Rows of C of one task.
-const TASK_ROWS: usize = 96;
-/// Micro-kernel panels that one packing task fills.
-const PANELS: usize = 8;
+/// Bytes of B that a thread keeps packed, for each byte of a row of its panels: with vectors of 64 bytes, and with them
+/// larger caches, twice as much as with 32; they take a third to three quarters of a second-level cache.
+const KEPT: usize = 6144;
+/// Columns of C that are worth a second reading of A.
+const WIDE: usize = 512;
+/// Panels of rows of C in one task.
+const TASK_PANELS: usize = 4;
+/// Tasks that are enough for a few threads.
+const TASKS: usize = 16;
+/// With more rows than this in place, each thread packs all of B; with fewer, they share B's columns.
+const FEW_ROWS: usize = 320;
+/// The same where A has to be packed for each share of the columns.
+const FEW_PACKED: usize = 96;
 
 /// `total` in pieces of at most `most`, nearly equal and multiples of `unit`.
 pub(crate) fn piece(total: usize, most: usize, unit: usize) -> usize {
@@ -27,11 +32,48 @@ pub(crate) fn piece(total: usize, most: usize, unit: usize) -> usize {
 pub(super) trait Panels<T>: Sync {
     /// Packs `deep` elements, from row `p` on, of `count` columns, from `column` on: see [`pack_panel`].
     fn pack(&self, column: usize, p: usize, count: usize, unit: usize, deep: usize, to: &mut [T]);
+
+    /// Where the elements of row `p` lie, from `column` on, if they are contiguous, and how far away the next row is.
+    fn row(&self, _column: usize, _p: usize) -> Option<(*const T, isize)> {
+        None
+    }
 }
 
 impl<T: Float> Panels<T> for Matrix<'_, T> {
     fn pack(&self, column: usize, p: usize, count: usize, unit: usize, deep: usize, to: &mut [T]) {
         pack_panel(self.from(p, column).transposed(), count, unit, deep, to);
+    }
+
+    fn row(&self, column: usize, p: usize) -> Option<(*const T, isize)> {
+        (self.column == 1).then(|| (self.data.as_ptr().wrapping_add(self.at(p, column)), self.row))
+    }
+}
+
+/// What will be read next or written: rows, which are asked for a column of cache lines at a time.
+#[derive(Clone, Copy)]
+struct Next<T> {
+    from: *const T,
+    apart: isize,
+    rows: usize,
+    columns: usize,
+}
+
+impl<T> Next<T> {
+    /// Rows of B, if they are contiguous.
+    fn of(b: &impl Panels<T>, column: usize, p: usize, rows: usize, columns: usize) -> Option<Next<T>> {
+        b.row(column, p).map(|(from, apart)| Next { from, apart, rows, columns })
+    }
+
+    /// The lines to ask for in the next block, of `deep` terms, when `asked` have been.
+    fn part(&self, deep: usize, mr: usize, asked: &mut usize) -> Option<Ahead<T>> {
+        let line = 64 / size_of::<T>();
+        // A micro-kernel asks for four lines, or two where it has fewer rows, while it works on a line of A.
+        let each = (deep / line * (mr / 3)).max(1);
+        let per_column = self.rows.div_ceil(each);
+        let (column, part) = (*asked / per_column, *asked % per_column);
+        *asked += 1;
+        let from = self.from.wrapping_add(column * line).wrapping_offset((part * each) as isize * self.apart);
+        (column * line < self.columns).then_some(Ahead { from, apart: self.apart })
     }
 }
 
@@ -46,6 +88,46 @@ pub(super) fn flipped<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add
     multiply(Size { m: n, k, n: m }, b.transposed(), a.transposed(), add, c, kernel, true);
 }
 
+/// How a product is cut.
+struct Cut {
+    /// Terms of the sums in one pass over packed panels.
+    deep: usize,
+    /// Terms in one parallel region, a multiple of `deep`: so many of a task's columns of B a thread can keep packed.
+    long: usize,
+    /// Rows and columns of C in one task, multiples of the micro-kernel's.
+    rows: usize,
+    columns: usize,
+}
+
+impl Cut {
+    fn new(Size { m, k, n }: Size, in_rows: bool, mr: usize, nr: usize) -> Cut {
+        let deep = piece(k, DEPTH, 1);
+        let kept = nr * KEPT / deep * deep;
+        let columns_shared = n >= m && m <= if in_rows { FEW_ROWS } else { FEW_PACKED };
+        let (rows, columns) = if columns_shared {
+            let tasks = if in_rows { TASKS } else { TASKS / 4 };
+            (m.next_multiple_of(mr), piece(n, (n / tasks).max(2 * nr), nr))
+        } else {
+            let rows = (m / TASKS).next_multiple_of(mr).clamp(mr, TASK_PANELS * mr);
+            (rows, piece(n, (kept / k.max(deep)).clamp(WIDE, n.max(WIDE)), nr))
+        };
+        // Where B's columns are shared, what each thread reads again and again is A.
+        let long = if columns_shared && in_rows { deep } else { (kept / columns / deep).max(1) * deep };
+        Cut { deep, long, rows, columns }
+    }
+}
+
+/// What a thread packs for itself: it reads the panels from its own caches, and waits for nobody else's.
+struct Packed {
+    /// A panel of A.
+    a: Storage,
+    /// Columns of B, `long` deep, and the column from which each `deep` of them were packed.
+    b: Storage,
+    column: Vec<Option<usize>>,
+    /// A block of C that is turned before it is written, and room for that.
+    block: Storage,
+}
+
 /// `c = a b`; or, `flipped`, its transpose, whose bias then belongs to the rows of the product.
 fn multiply<T: Float>(
     size: Size,
@@ -58,176 +140,218 @@ fn multiply<T: Float>(
 ) {
     let Size { m, k, n } = size;
     let Kernel { mr, nr, .. } = kernel;
-    let (depth, slab_m, slab_n) = (piece(k, DEPTH, 1), piece(m, SLAB, mr), piece(n, SLAB, nr));
-    let mut a_store = Storage::new(T::DTYPE, slab_m * depth);
-    let mut b_store = Storage::new(T::DTYPE, slab_n * depth);
-    let (a_pack, b_pack) = (a_store.as_slice_mut::<T>(), b_store.as_slice_mut::<T>());
-    // Rows that lie a multiple of a page apart would all compete for the same few lines of the first-level cache.
-    // Where they are read only once or twice that costs less than packing.
-    let in_rows = a.column == 1 && (flipped || !(a.row.unsigned_abs() * size_of::<T>()).is_multiple_of(4096));
+    let in_rows = stay_in_rows(a, flipped);
+    let Cut { deep, long, rows, columns } = Cut::new(size, in_rows, mr, nr);
+    let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
     let out = SharedMut::new(c);
-    for j in (0..n).step_by(slab_n) {
-        let columns = slab_n.min(n - j);
-        for p in (0..k).step_by(depth) {
-            let deep = depth.min(k - p);
-            for i in (0..m).step_by(slab_m) {
-                let rows = slab_m.min(m - i);
-                let (a_panels, b_panels) = (rows.div_ceil(mr), columns.div_ceil(nr));
-                // Rows of A that are contiguous are read where they are; only a last panel of fewer rows is packed.
-                let a_first = if in_rows { rows / mr } else { 0 };
-                // One parallel region packs both; B only once for all the slabs of rows.
-                let a_tasks = (a_panels - a_first).div_ceil(PANELS);
-                let b_tasks = if i == 0 { b_panels.div_ceil(PANELS) } else { 0 };
-                let (a_out, b_out) = (SharedMut::new(a_pack), SharedMut::new(b_pack));
-                let pack = |task: usize| {
-                    let of_a = task < a_tasks;
-                    let (first, out, unit, panels) = if of_a {
-                        (a_first + task * PANELS, a_out, mr, a_panels)
-                    } else {
-                        ((task - a_tasks) * PANELS, b_out, nr, b_panels)
-                    };
-                    let last = (first + PANELS).min(panels);
-                    // SAFETY: each panel belongs to one task.
-                    let to = unsafe { out.slice(first * unit * deep, (last - first) * unit * deep) };
-                    let (begin, end) = (first * unit, last * unit);
-                    if of_a {
-                        pack_panel(a.from(i + begin, p), end.min(rows) - begin, unit, deep, to);
-                    } else {
-                        b.pack(j + begin, p, end.min(columns) - begin, unit, deep, to);
-                    }
-                };
-                let small = ((a_panels - a_first) * mr + columns) * deep < parallel::GRAIN;
-                if small {
-                    (0..a_tasks + b_tasks).for_each(pack)
-                } else {
-                    parallel::for_each_block(a_tasks + b_tasks, pack)
-                };
-
-                let (task_rows, task_columns) = (piece(rows, TASK_ROWS, mr), piece(columns, TASK_COLUMNS, nr));
-                let (down, across) = (rows.div_ceil(task_rows), columns.div_ceil(task_columns));
-                let (a_pack, b_pack): (&[T], &[T]) = (a_pack, b_pack);
-                let multiply = |task: usize| {
-                    let (row, column) = (task / across * task_rows, task % across * task_columns);
-                    let block = Block {
-                        rows: row..(row + task_rows).min(rows),
-                        columns: column..(column + task_columns).min(columns),
-                        deep,
-                        rows_of_a: in_rows.then(|| a.from(i, p)),
-                        a: a_pack,
-                        b: b_pack,
-                        add: if p == 0 { add } else { Add::Output },
-                    };
-                    // SAFETY: the blocks of C are disjoint, and the packed panels are complete.
-                    unsafe {
-                        if flipped {
-                            turn_block(kernel, block, &out, (j + column, i + row), m);
-                        } else {
-                            multiply_block(kernel, block, &out, (i + row, j + column), n);
-                        }
-                    }
-                };
-                let small = rows * columns * deep < 4 * parallel::GRAIN;
-                if small {
-                    (0..down * across).for_each(multiply)
-                } else {
-                    parallel::for_each_block(down * across, multiply)
-                };
+    for start in (0..k).step_by(long) {
+        let end = (start + long).min(k);
+        let add = if start == 0 { add } else { Add::Output };
+        let make = || Packed {
+            a: Storage::new(T::DTYPE, mr * deep),
+            b: Storage::new(T::DTYPE, columns * (end - start)),
+            column: vec![None; (end - start).div_ceil(deep)],
+            block: Storage::new(T::DTYPE, if flipped { 2 * rows * columns } else { 0 }),
+        };
+        let task = |own: &mut Packed, task: usize| {
+            let (row, column) = (task % down * rows, task / down * columns);
+            let (height, width) = (rows.min(m - row), columns.min(n - column));
+            let (product, turned) =
+                own.block.as_slice_mut::<T>().split_at_mut(if flipped { height * width } else { 0 });
+            let mut first = add;
+            if flipped {
+                first = turned_start(add, row, width, product);
             }
+            let product = SharedMut::new(product);
+            for (part, p) in (start..end).step_by(deep).enumerate() {
+                let deep = deep.min(end - p);
+                let b_panels = &mut own.b.as_slice_mut::<T>()[columns * (p - start)..][..columns * deep];
+                if own.column[part].replace(column) != Some(column) {
+                    b.pack(column, p, width, nr, deep, b_panels);
+                }
+                let rest = deep.min(end - p - deep);
+                let next = if flipped {
+                    // These lines of C are written when the block is done.
+                    (p + deep == end).then(|| Next {
+                        from: out.as_ptr().wrapping_add(column * m + row).cast_const(),
+                        apart: m as isize,
+                        rows: width,
+                        columns: height,
+                    })
+                } else if rest > 0 {
+                    (own.column[part + 1] != Some(column))
+                        .then(|| Next::of(&b, column, p + deep, rest, width))
+                        .flatten()
+                } else if down == 1 && column + columns < n {
+                    Next::of(&b, column + columns, start, deep.min(end - start), columns)
+                } else {
+                    None
+                };
+                let (out, to, stride) = if flipped { (&product, 0, width) } else { (&out, row * n + column, n) };
+                let block = Block {
+                    height,
+                    width,
+                    deep,
+                    a: a.from(row, p),
+                    in_rows,
+                    b: b_panels,
+                    next,
+                    add: if p == start { first.from(column) } else { Add::Output },
+                    out,
+                    to,
+                    stride,
+                };
+                // SAFETY: the blocks of C are disjoint, and the packed panels are complete.
+                unsafe { block.multiply(kernel, own.a.as_slice_mut::<T>()) };
+            }
+            if flipped {
+                // SAFETY: the products are done.
+                let product = unsafe { product.slice(0, height * width) };
+                // SAFETY: these columns of C, which is the transpose, are this task's alone.
+                unsafe { turn(add, product, (height, width), turned, &out, (column, row), m) };
+            }
+        };
+        if down * across == 1 || m * n * (end - start) < 4 * parallel::GRAIN {
+            let mut own = make();
+            (0..down * across).for_each(|i| task(&mut own, i));
+        } else {
+            parallel::for_each_block_with(down * across, make, task);
         }
     }
 }
 
-/// One task: a block of C, and the packed panels of its slab.
-struct Block<'a, T> {
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-    deep: usize,
-    /// A's slab, if its rows are read as they are.
-    rows_of_a: Option<Matrix<'a, T>>,
-    a: &'a [T],
-    b: &'a [T],
-    add: Add<'a, T>,
+/// Whether contiguous rows of A are read where they are. Rows that lie a multiple of a page apart would all compete for the
+/// same few lines of the first-level cache; where they are read only once or twice that costs less than packing.
+fn stay_in_rows<T>(a: Matrix<T>, flipped: bool) -> bool {
+    a.column == 1 && (flipped || !(a.row.unsigned_abs() * size_of::<T>()).is_multiple_of(4096))
+}
+
+/// What a product is added to that is turned later: its rows begin with what belongs to their column of C.
+fn turned_start<'a, T: Float>(add: Add<'a, T>, row: usize, width: usize, product: &mut [T]) -> Add<'a, T> {
+    let Add::Bias(bias) = add else { return Add::Nothing };
+    product.chunks_exact_mut(width).zip(&bias[row..]).for_each(|(row, &b)| row.fill(b));
+    Add::Output
 }
 
 /// The largest block of a micro-kernel, in elements.
 const LARGEST: usize = 12 * 32;
 
-/// Multiplies a block, which goes to row and column `to` of C, whose rows lie `stride` apart.
-///
-/// # Safety
-/// The block of C must belong to the caller alone, and `a` and `b` hold complete panels for it.
-unsafe fn multiply_block<T: Float>(
-    kernel: Kernel<T>,
-    block: Block<T>,
-    out: &SharedMut<T>,
-    to: (usize, usize),
+/// A block of C, and what it is the product of.
+struct Block<'a, T> {
+    height: usize,
+    width: usize,
+    deep: usize,
+    a: Matrix<'a, T>,
+    /// Whether the rows of A are contiguous and read where they are.
+    in_rows: bool,
+    b: &'a [T],
+    /// What is worth asking for meanwhile.
+    next: Option<Next<T>>,
+    /// A bias is the one of the block's columns.
+    add: Add<'a, T>,
+    out: &'a SharedMut<T>,
+    /// Where the block begins in C, and how far apart its rows lie.
+    to: usize,
     stride: usize,
-) {
-    let Kernel { mr, nr, routine } = kernel;
-    let Block { rows, columns, deep, rows_of_a, a, b, add } = block;
-    let mut edge = [T::ZERO; LARGEST];
-    for i in rows.clone().step_by(mr) {
-        let (a, apart) = match rows_of_a {
-            // SAFETY: a whole panel of rows lies inside A, as `Matrix::check` has shown.
-            Some(m) if i + mr <= rows.end => (unsafe { m.data.as_ptr().add(m.at(i, 0)) }, Some(m.row)),
-            _ => (a[i * deep..][..mr * deep].as_ptr(), None),
-        };
-        for j in columns.clone().step_by(nr) {
-            let b = &b[j * deep..][..nr * deep];
-            let (height, width) = (mr.min(rows.end - i), nr.min(columns.end - j));
-            let column = to.1 + j - columns.start;
-            let at = |r: usize| (to.0 + i - rows.start + r) * stride + column;
-            if height == mr && width == nr && !matches!(add, Add::Bias(_)) {
-                // SAFETY: the block lies inside C, whose rows are `stride` long, and is ours alone.
-                unsafe {
-                    let first = out.as_ptr().add(at(0));
-                    routine(deep, a, apart, b.as_ptr(), first, stride, matches!(add, Add::Output));
+}
+
+impl<T: Float> Block<'_, T> {
+    /// Multiplies. `panel` has room for a panel of A.
+    ///
+    /// # Safety
+    /// The block of C must belong to the caller alone, and `b` hold complete panels for it.
+    unsafe fn multiply(&self, kernel: Kernel<T>, panel: &mut [T]) {
+        let Kernel { mr, nr, routine, smaller } = kernel;
+        let &Block { height, width, deep, a, b, add, stride, .. } = self;
+        let mut edge = [T::ZERO; LARGEST];
+        let panel = &mut panel[..mr * deep];
+        let mut asked = 0;
+        for i in (0..height).step_by(mr) {
+            let whole = i + mr <= height;
+            // SAFETY: element (i, 0) of A.
+            let from = unsafe { a.data.as_ptr().add(a.at(i, 0)) };
+            let first = if whole && self.in_rows {
+                Left::Rows(from, a.row)
+            } else if whole && a.row == 1 {
+                Left::Columns { from, apart: a.column, to: panel.as_mut_ptr() }
+            } else {
+                pack_panel(a.from(i, 0), mr.min(height - i), mr, deep, panel);
+                Left::Panel(panel.as_ptr())
+            };
+            let packing = matches!(first, Left::Columns { .. });
+            let others = if packing { Left::Panel(panel.as_ptr()) } else { first };
+            // The next panel's columns, of which each begins in the middle of a line.
+            let below = packing.then(|| Next {
+                from: from.wrapping_add(mr),
+                apart: a.column,
+                rows: deep,
+                columns: mr + 64 / size_of::<T>(),
+            });
+            let mut asked_below = 0;
+            for j in (0..width).step_by(nr) {
+                let b = &b[j * deep..][..nr * deep];
+                let (height, width) = (mr.min(height - i), nr.min(width - j));
+                let at = self.to + i * stride + j;
+                let left = if j == 0 { first } else { others };
+                let ahead = below
+                    .filter(|_| j > 0)
+                    .and_then(|below| below.part(deep, mr, &mut asked_below))
+                    .or_else(|| self.next.and_then(|next| next.part(deep, mr, &mut asked)));
+                let tile = Tile { ahead, ..Tile::new(deep, left, b.as_ptr(), edge.as_mut_ptr(), nr, false) };
+                if whole && width == nr {
+                    // SAFETY: the block lies inside C, whose rows are `stride` long, and is ours alone.
+                    let acc = unsafe { self.out.as_ptr().add(at) };
+                    let more = match add {
+                        Add::Nothing => None,
+                        Add::Bias(bias) => Some((bias[j..][..nr].as_ptr(), 0)),
+                        Add::Output => Some((acc.cast_const(), stride)),
+                    };
+                    // SAFETY: as above; whole panels of A lie inside it, as `Matrix::check` has shown.
+                    unsafe { routine(Tile { acc, stride, add: more, ..tile }) };
+                    continue;
                 }
-                continue;
-            }
-            // SAFETY: `edge` has room for the whole block.
-            unsafe { routine(deep, a, apart, b.as_ptr(), edge.as_mut_ptr(), nr, false) };
-            for r in 0..height {
-                // SAFETY: a part of a row of the block.
-                let c = unsafe { out.slice(at(r), width) };
-                put(add, column, &edge[r * nr..][..width], c);
+                let routine = if packing && j == 0 { routine } else { smaller(height, width) };
+                // SAFETY: `edge` has room for the whole block.
+                unsafe { routine(tile) };
+                for r in 0..height {
+                    // SAFETY: a part of a row of the block.
+                    let c = unsafe { self.out.slice(at + r * stride, width) };
+                    put(add.from(j), &edge[r * nr..][..width], c);
+                }
             }
         }
     }
 }
 
-/// [`multiply_block`] for the transpose of C: the block is turned on its way to row and column `to`.
+/// Turns a block of `height` rows on its way to row and column `to` of C, whose rows lie `stride` apart. What it began
+/// with is a bias already.
 ///
 /// # Safety
-/// As there.
-unsafe fn turn_block<T: Float>(
-    kernel: Kernel<T>,
-    block: Block<T>,
+/// The block of C must belong to the caller alone.
+unsafe fn turn<T: Float>(
+    add: Add<T>,
+    product: &[T],
+    (height, width): (usize, usize),
+    turned: &mut [T],
     out: &SharedMut<T>,
     to: (usize, usize),
     stride: usize,
 ) {
-    let (height, width, add) = (block.rows.len(), block.columns.len(), block.add);
-    let mut store = Storage::new(T::DTYPE, 2 * height * width);
-    let (product, turned) = store.as_slice_mut::<T>().split_at_mut(height * width);
-    let block = Block { add: Add::Nothing, ..block };
-    // SAFETY: all of `product` is ours, and the rest is the caller's promise.
-    unsafe { multiply_block(kernel, block, &SharedMut::new(product), (0, 0), width) };
-    let product = Matrix { data: product, offset: 0, row: width as isize, column: 1 };
-    pack_panel(product, height, height, width, turned);
-    for (q, sums) in turned.chunks_exact(height).enumerate() {
+    let add = if matches!(add, Add::Output) { add } else { Add::Nothing };
+    pack_panel(Matrix { data: product, offset: 0, row: width as isize, column: 1 }, height, height, width, turned);
+    for (q, sums) in turned[..height * width].chunks_exact(height).enumerate() {
         // SAFETY: a part of a row of the block.
         let c = unsafe { out.slice((to.0 + q) * stride + to.1, height) };
-        put(add, to.1, sums, c);
+        put(add, sums, c);
     }
 }
 
-/// Puts sums into a row of C, from column `column` on.
-fn put<T: Float>(add: Add<T>, column: usize, sums: &[T], c: &mut [T]) {
+/// Puts sums into a row of C.
+fn put<T: Float>(add: Add<T>, sums: &[T], c: &mut [T]) {
     match add {
         Add::Nothing => c.copy_from_slice(sums),
         Add::Bias(bias) => {
-            let bias = &bias[column..][..c.len()];
+            let bias = &bias[..c.len()];
             c.iter_mut().zip(sums).zip(bias).for_each(|((c, &s), &b)| *c = s + b);
         }
         Add::Output => c.iter_mut().zip(sums).for_each(|(c, &s)| *c += s),

@@ -1,6 +1,6 @@
 //! The micro-kernel of every type and CPU that has no vector kernel of its own: a block of C in local variables.
 
-use super::micro::Kernel;
+use super::micro::{Kernel, Left, Tile};
 use crate::dtype::Number;
 
 const MR: usize = 6;
@@ -8,25 +8,26 @@ const NR: usize = 8;
 
 /// A kernel that the compiler vectorises as well as it can.
 pub(crate) fn kernel<T: Number>() -> Kernel<T> {
-    Kernel { mr: MR, nr: NR, routine: routine::<T> }
+    Kernel { mr: MR, nr: NR, routine: routine::<T>, smaller: |_, _| routine::<T> }
 }
 
 /// See [`super::micro::Routine`].
-unsafe fn routine<T: Number>(
-    k: usize,
-    a: *const T,
-    rows: Option<isize>,
-    b: *const T,
-    acc: *mut T,
-    stride: usize,
-    load: bool,
-) {
+unsafe fn routine<T: Number>(tile: Tile<T>) {
+    let Tile { k, a, b, acc, stride, add, .. } = tile;
     let mut sums = [[T::ZERO; NR]; MR];
-    let (row, column) = rows.map_or((1, MR as isize), |row| (row, 1));
+    let (a, row, column) = match a {
+        Left::Panel(a) => (a, 1, MR as isize),
+        Left::Rows(a, row) => (a, row, 1),
+        Left::Columns { from, apart, .. } => (from, 1, apart),
+    };
     for p in 0..k {
         for (i, sums) in sums.iter_mut().enumerate() {
             // SAFETY: element p of row i of A.
             let x = unsafe { *a.offset(i as isize * row + p as isize * column) };
+            if let Left::Columns { to, .. } = tile.a {
+                // SAFETY: its place in the panel.
+                unsafe { *to.add(p * MR + i) = x };
+            }
             for (j, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: element j of row p of the panel of B.
                 *sum = sum.plus(x.times(unsafe { *b.add(p * NR + j) }));
@@ -35,10 +36,10 @@ unsafe fn routine<T: Number>(
     }
     for (i, sums) in sums.iter().enumerate() {
         for (j, &sum) in sums.iter().enumerate() {
-            // SAFETY: the caller promises a block of MR rows of NR elements, `stride` apart.
+            // SAFETY: the caller promises blocks of MR rows of NR elements.
             unsafe {
-                let to = acc.add(i * stride + j);
-                *to = if load { (*to).plus(sum) } else { sum };
+                let more = add.map_or(T::ZERO, |(add, apart)| *add.add(i * apart + j));
+                *acc.add(i * stride + j) = more.plus(sum);
             }
         }
     }

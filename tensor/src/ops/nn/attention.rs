@@ -344,6 +344,50 @@ mod tests {
     }
 
     #[test]
+    fn short_texts_with_heads_side_by_side_skip_what_is_hidden() {
+        let mut g = Generator::new(11);
+        for (tq, tk, d, dv) in
+            [(64, 64, 32, 32), (64, 64, 64, 64), (50, 90, 48, 20), (90, 50, 16, 80), (256, 256, 8, 4)]
+        {
+            let mut rand = |t: usize, d: usize| Tensor::randn_with([2, t, 3, d], DType::F64, &mut g).transpose(1, 2);
+            let (q, k, v) = (rand(tq, d), rand(tk, d), rand(tk, dv));
+            for is_causal in [true, false] {
+                let options = Attention { is_causal, ..Default::default() };
+                check(&q, &k, &v, &options, 1e-11);
+                let [q, k, v] = [&q, &k, &v].map(|x| x.to_dtype(DType::F32));
+                check(&q, &k, &v, &options, 2e-4);
+                // Features that lie apart.
+                let [q, k, v] = [&q, &k, &v].map(|x| x.transpose(2, 3).contiguous().transpose(2, 3));
+                check(&q, &k, &v, &options, 2e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn weights_too_small_to_matter_are_zero() {
+        let mut g = Generator::new(12);
+        let mut rand = || Tensor::randn_with([2, 70, 16], DType::F32, &mut g);
+        let (q, k, v) = (rand(), rand(), rand());
+        for is_causal in [true, false] {
+            let bias = Tensor::arange(0.0, 70.0, 1.0, DType::F32) * -30.0;
+            check(&q, &k, &v, &Attention { mask: Some(bias), is_causal, ..Default::default() }, 2e-4);
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_stays_with_those_who_see_it() {
+        let mut g = Generator::new(13);
+        let mut rand = || Tensor::randn_with([64, 32], DType::F32, &mut g);
+        let (q, k, v) = (rand(), rand(), rand());
+        let row = Tensor::arange(0.0, 64.0, 1.0, DType::F32).eq_scalar(40.0).unsqueeze(1);
+        let k = k.masked_fill(&row, f64::NAN);
+        let (out, log_sums) = Tensor::attention(&q, &k, &v, &Attention { is_causal: true, ..Default::default() });
+        assert!(out.narrow(0, 0, 40).isfinite().all().item::<bool>());
+        assert!(out.narrow(0, 40, 24).isnan().all().item::<bool>());
+        assert!(log_sums.narrow(0, 0, 40).isfinite().all().item::<bool>());
+    }
+
+    #[test]
     fn views_of_one_buffer_and_odd_layouts_are_read_as_they_lie() {
         let mut g = Generator::new(6);
         let qkv = Tensor::randn_with([2, 40, 3, 4, 16], DType::F64, &mut g).permute(&[2, 0, 3, 1, 4]);
