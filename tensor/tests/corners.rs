@@ -78,3 +78,12 @@ fn halves_with_single_precision_parameters_are_rounded_once() {
 fn padding_of_nothing() {
     assert_eq!(Tensor::zeros([0], F64).pad(&[1, 2], Padding::Constant(1.0)).to_vec::<f64>(), [1.0; 3]);
 }
+
+#[test]
+fn far_out_gelu_has_the_slopes_0_and_1() {
+    for dtype in [F32, F64] {
+        let x = Tensor::from_slice(&[-1e30, -2e13, -40.0, 40.0, 2e13, 1e30], [6]).to_dtype(dtype);
+        let slopes = Tensor::gelu_tanh_backward(&x, &x.full_like(1.0)).to_dtype(F64);
+        assert_eq!(slopes.to_vec::<f64>(), [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+    }
+}

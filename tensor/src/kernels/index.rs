@@ -41,7 +41,7 @@ pub(crate) fn add_rows<T: Number>(out: &mut [T], width: usize, ids: &[i64], sour
         return rows.for_each(|(&id, x)| add_row(&mut out[id as usize * width..][..width], x, x));
     }
     let rows = out.len() / width;
-    let (order, ends) = by_row(ids, rows);
+    let order = by_row(ids, rows);
     let columns = if rows < FEW { STRIP.min(width) } else { width };
     // Blocks of about as many additions: each takes the rows whose additions begin in its part of the order.
     let part = (GRAIN / columns).max(1);
@@ -50,30 +50,33 @@ pub(crate) fn add_rows<T: Number>(out: &mut [T], width: usize, ids: &[i64], sour
     parallel::for_each_block(parts * strips, |block| {
         let (from, first) = (block / strips * part, block % strips * columns);
         let columns = columns.min(width - first);
-        let begin = |row: usize| if row == 0 { 0 } else { ends[row - 1] };
-        let begun = ends.partition_point(|&end| end <= from);
-        for (row, &end) in ends.iter().enumerate().skip(begun) {
-            let additions = begin(row)..end;
-            if additions.start >= from + part {
-                break;
-            }
-            if additions.start < from || additions.is_empty() {
-                continue;
-            }
-            // SAFETY: all additions to these columns of the row belong to this block alone.
-            let out = unsafe { whole.slice(row * width + first, columns) };
-            for at in additions {
+        let id = |at: usize| ids[order[at]];
+        let mut at = from;
+        while at > 0 && at < ids.len() && id(at) == id(at - 1) {
+            at += 1;
+        }
+        while at < ids.len().min(from + part) {
+            let row = id(at);
+            // SAFETY: all additions to these columns of the row belong to the block in whose part they begin.
+            let out = unsafe { whole.slice(row as usize * width + first, columns) };
+            while at < ids.len() && id(at) == row {
                 let [x, next] =
                     [at, (at + 1).min(ids.len() - 1)].map(|at| &source[order[at] * width + first..][..columns]);
                 add_row(out, x, next);
+                at += 1;
             }
         }
     });
 }
 
-/// The positions of `ids` in order of their ids and, for the same id, in their own; and where the positions of each of the
-/// `rows` ids end.
-fn by_row(ids: &[i64], rows: usize) -> (Vec<usize>, Vec<usize>) {
+/// The positions of `ids`, which are below `rows`, in order of their ids and, for the same id, in their own.
+fn by_row(ids: &[i64], rows: usize) -> Vec<usize> {
+    if rows / 4 > ids.len() {
+        // To count for every row would take longer than to compare.
+        let mut order: Vec<usize> = (0..ids.len()).collect();
+        order.sort_by_key(|&i| ids[i]);
+        return order;
+    }
     let mut next = vec![0; rows + 1];
     ids.iter().for_each(|&id| next[id as usize + 1] += 1);
     for row in 0..rows {
@@ -85,8 +88,7 @@ fn by_row(ids: &[i64], rows: usize) -> (Vec<usize>, Vec<usize>) {
         order[*at] = i;
         *at += 1;
     }
-    next.pop();
-    (order, next)
+    order
 }
 
 vectorised! {
@@ -221,7 +223,7 @@ mod tests {
     #[test]
     fn rows_are_added_in_order_of_their_positions() {
         // Few and many rows, some of them never named, one named most of the time.
-        for (rows, width, count) in [(3, 200, 900), (1000, 40, 3000), (70, 1, 20_000), (5, 7, 9)] {
+        for (rows, width, count) in [(3, 200, 900), (1000, 40, 3000), (70, 1, 20_000), (5, 7, 9), (90_000, 2, 20_000)] {
             let ids: Vec<i64> = (0..count).map(|i: i64| if i % 3 == 0 { 2 } else { i * i % rows as i64 }).collect();
             let source: Vec<f32> = (0..count as usize * width).map(|i| ((i * 7919) % 1013) as f32 / 7.0).collect();
             let mut out = vec![0.5; rows * width];

@@ -157,7 +157,7 @@ pub(crate) struct SharedMut<T> {
     len: usize,
 }
 
-// SAFETY: the pointer is only turned into slices by `slice`, whose caller promises that they do not overlap.
+// SAFETY: whoever uses the pointer, by `slice` or as it is, promises that the parts of different threads do not overlap.
 unsafe impl<T: Send> Sync for SharedMut<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Send for SharedMut<T> {}

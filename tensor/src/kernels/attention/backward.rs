@@ -115,7 +115,7 @@ pub(crate) fn backward<T: Attend>(
                         depth: count,
                         apart: size.tk * mr,
                         row: None,
-                        a: &k_columns[j * mr..],
+                        a: if size.d > 0 { &k_columns[j * mr..] } else { &[] },
                         b: dscores_t,
                         stride: nr,
                         load: j > 0,

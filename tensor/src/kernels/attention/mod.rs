@@ -18,8 +18,8 @@ mod tile;
 
 use std::ops::Range;
 
-use crate::kernels::gemm::Matrix;
 use crate::kernels::gemm::micro::{Kernel, Left, Micro, Tile};
+use crate::kernels::gemm::{Matrix, plain};
 use crate::kernels::math::Math;
 use crate::kernels::parallel::{self, SharedMut};
 use crate::kernels::walk::Walk;
@@ -142,44 +142,9 @@ impl<T: Attend> Problem<'_, T> {
 
 /// The micro-kernel in use and what follows from its sizes.
 fn kernel<T: Attend>() -> Kernel<T> {
-    let kernel = T::kernel().unwrap_or(Kernel { mr: 4, nr: 16, routine: plain::<T>, smaller: |_, _| plain::<T> });
+    let kernel = T::kernel().unwrap_or_else(plain::kernel);
     assert!(kernel.nr <= WIDEST);
     kernel
-}
-
-/// A micro-kernel for CPUs that have no better one.
-///
-/// # Safety
-/// See `Routine`.
-unsafe fn plain<T: Math>(tile: Tile<T>) {
-    let Tile { k, a, b, acc, stride, add, .. } = tile;
-    // From one element of A to the next in a column, and in a row.
-    let (a, down, along) = match a {
-        Left::Rows(a, row) => (a, row, 1),
-        Left::Panel(a) => (a, 1, 4),
-        Left::Columns { .. } => unreachable!("attention packs its operands itself"),
-    };
-    let mut sums = [[T::ZERO; 16]; 4];
-    for p in 0..k {
-        // SAFETY: p < k, so this lies inside the panel.
-        let b = unsafe { &*b.add(p * 16).cast::<[T; 16]>() };
-        for (i, sums) in sums.iter_mut().enumerate() {
-            // SAFETY: element p of one of A's four rows.
-            let a = unsafe { *a.offset(i as isize * down + p as isize * along) };
-            for (sum, &b) in sums.iter_mut().zip(b) {
-                *sum += a * b;
-            }
-        }
-    }
-    for (i, sums) in sums.iter().enumerate() {
-        for (j, &sum) in sums.iter().enumerate() {
-            // SAFETY: the caller promises blocks of 4 rows of 16.
-            unsafe {
-                let more = add.map_or(T::ZERO, |(add, apart)| *add.add(i * apart + j));
-                *acc.add(i * stride + j) = more + sum;
-            }
-        }
-    }
 }
 
 /// `c[i][j] (+)= sum over p of a[p][i] b[p][j]`: some panels of A, one panel of B, C with rows `stride` apart.
@@ -288,8 +253,8 @@ pub(crate) fn forward<T: Attend>(problem: &Problem<T>, out: &mut [T], log_sums: 
                 if j > 0 {
                     scale_columns(nr, out_t, &running.shrink);
                 }
-                let a = &v_panels[j * mr..];
                 let apart = tk * mr;
+                let a = if dv > 0 { &v_panels[j * mr..] } else { &[] };
                 let product = Product { depth: count, apart, row: None, a, b: weights_t, stride: nr, load: j > 0 };
                 product.into(kernel, padded_dv / mr, out_t, &mut ahead);
             }

@@ -1,17 +1,17 @@
 //! Matrix multiplication `C = A B (+ bias or C)` for any strides of A and B.
 //!
-//! The portable path hands tiles to `matrixmultiply`. On CPUs with AVX2 or AVX-512, A and B are packed once into panels
-//! (but for rows of A that can be read as they are) and a register-blocked micro-kernel runs over them (the scheme of Goto
-//! and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008); with few rows and contiguous columns of B
-//! the transposed product is computed, for which only the rows need packing. Products with a few rows only, as in decoding, are limited by
-//! memory: `thin` reads the matrix once. Which path runs, and how it cuts the work, depends on the shape and the CPU,
-//! never on the number of threads.
+//! The portable path hands tiles to `matrixmultiply`. On CPUs with AVX2 or AVX-512, each thread packs into panels what it
+//! needs of B, and of A where its rows cannot be read as they are, and a register-blocked micro-kernel runs over them (the
+//! scheme of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008); with few rows and contiguous
+//! columns of B the transposed product is computed, for which only the rows need packing. Products with a few rows only, as
+//! in decoding, are limited by memory: `thin` and `stream` read the matrix once. Which path runs, and how it cuts the work,
+//! depends on the shape and the CPU, never on the number of threads.
 
 pub(crate) mod lanes;
 pub(crate) mod micro;
 pub(crate) mod pack;
 pub(crate) mod packed;
-mod plain;
+pub(crate) mod plain;
 mod portable;
 pub(crate) mod stream;
 mod thin;
@@ -145,7 +145,7 @@ fn fast<T: FastGemm>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mu
         T::thin(size, a, b, add, c);
     } else if let Some(kernel) = T::kernel() {
         if b.row == 1 && n >= FLIPPED * m {
-            packed::flipped(size, a, b, add, c, kernel);
+            packed::flipped(size, a, b.transposed(), add, c, kernel);
         } else {
             packed::gemm(size, a, b, add, c, kernel);
         }
@@ -279,12 +279,12 @@ mod tests {
         for round in 0..240 {
             let mut pick = || sizes[g.below(sizes.len())];
             let mut size = Size { m: pick(), k: pick(), n: pick() };
-            // Several blocks of the depth, with each layout of B.
-            if round % 20 == 0 {
-                size = Size { m: 130, k: 900, n: 420 };
-            }
-            if round == 44 {
-                size = Size { m: 7, k: 400, n: 4200 };
+            // Several blocks of the depth, with each layout of A and of B; and rows that lie a multiple of a page apart.
+            match round {
+                0 | 21 | 42 | 63 | 100 | 141 => size = Size { m: 130, k: 900, n: 420 },
+                44 => size = Size { m: 7, k: 400, n: 4200 },
+                48 => size = Size { m: 70, k: 1024, n: 100 },
+                _ => {}
             }
             let Size { m, k, n } = size;
             let (a, ao, ar, ac) = operand::<T>(m, k, round % 4, &mut g);
@@ -324,7 +324,7 @@ mod tests {
                 for level in [Level::Avx2, Level::Avx512] {
                     if let Some(kernel) = T::kernel_for(level) {
                         compare("packed", &run(&|c| packed::gemm(size, a, b, add, c, kernel)));
-                        compare("flipped", &run(&|c| packed::flipped(size, a, b, add, c, kernel)));
+                        compare("flipped", &run(&|c| packed::flipped(size, a, b.transposed(), add, c, kernel)));
                     }
                 }
             }

@@ -12,8 +12,8 @@ const DEPTH: usize = 384;
 /// Bytes of B that a thread keeps packed, for each byte of a row of its panels: with vectors of 64 bytes, and with them
 /// larger caches, twice as much as with 32; they take a third to three quarters of a second-level cache.
 const KEPT: usize = 6144;
-/// Columns of C that are worth a second reading of A.
-const WIDE: usize = 512;
+/// Panels of columns of C that are worth a second reading of A.
+const WIDE: usize = 16;
 /// Panels of rows of C in one task.
 const TASK_PANELS: usize = 4;
 /// Tasks that are enough for a few threads.
@@ -49,6 +49,34 @@ impl<T: Float> Panels<T> for Matrix<'_, T> {
     }
 }
 
+/// The left operand of a product, as blocks of its rows.
+pub(super) trait Rows<T>: Sync {
+    /// Whether the rows of its blocks are contiguous and are to be read where they are.
+    fn in_rows(&self, flipped: bool) -> bool;
+
+    /// How many elements of a block have to be made before they are read, if it has `all`.
+    fn made(&self, all: usize) -> usize;
+
+    /// `deep` elements, from element `p` on, of `height` rows, from row `row` on. `room` is for those that are made.
+    fn block<'s>(&'s self, row: usize, p: usize, height: usize, deep: usize, room: &'s mut [T]) -> Matrix<'s, T>;
+}
+
+impl<T: Float> Rows<T> for Matrix<'_, T> {
+    /// Rows that lie a multiple of a page apart would all compete for the same few lines of the first-level cache. Where
+    /// they are read only once or twice that costs less than packing.
+    fn in_rows(&self, flipped: bool) -> bool {
+        self.column == 1 && (flipped || !(self.row.unsigned_abs() * size_of::<T>()).is_multiple_of(4096))
+    }
+
+    fn made(&self, _: usize) -> usize {
+        0
+    }
+
+    fn block<'s>(&'s self, row: usize, p: usize, _: usize, _: usize, _: &'s mut [T]) -> Matrix<'s, T> {
+        self.from(row, p)
+    }
+}
+
 /// What will be read next or written: rows, which are asked for a column of cache lines at a time.
 #[derive(Clone, Copy)]
 struct Next<T> {
@@ -81,11 +109,18 @@ pub(super) fn gemm<T: Float>(size: Size, a: Matrix<T>, b: impl Panels<T>, add: A
     multiply(size, a, b, add, c, kernel, false);
 }
 
-/// [`gemm`] with fewer rows than columns, which are contiguous in B, as the transposed product: the columns are read where
-/// they are, and only the rows of A are packed.
-pub(super) fn flipped<T: Float>(size: Size, a: Matrix<T>, b: Matrix<T>, add: Add<T>, c: &mut [T], kernel: Kernel<T>) {
+/// [`gemm`] with fewer rows than columns, which are contiguous in B, as the transposed product: the `columns` of B are read
+/// where they are, and only the rows of A are packed.
+pub(super) fn flipped<T: Float>(
+    size: Size,
+    a: Matrix<T>,
+    columns: impl Rows<T>,
+    add: Add<T>,
+    c: &mut [T],
+    kernel: Kernel<T>,
+) {
     let Size { m, k, n } = size;
-    multiply(Size { m: n, k, n: m }, b.transposed(), a.transposed(), add, c, kernel, true);
+    multiply(Size { m: n, k, n: m }, columns, a.transposed(), add, c, kernel, true);
 }
 
 /// How a product is cut.
@@ -106,10 +141,10 @@ impl Cut {
         let columns_shared = n >= m && m <= if in_rows { FEW_ROWS } else { FEW_PACKED };
         let (rows, columns) = if columns_shared {
             let tasks = if in_rows { TASKS } else { TASKS / 4 };
-            (m.next_multiple_of(mr), piece(n, (n / tasks).max(2 * nr), nr))
+            (m.next_multiple_of(mr), piece(n, (n / tasks).min(kept / deep).max(2 * nr), nr))
         } else {
             let rows = (m / TASKS).next_multiple_of(mr).clamp(mr, TASK_PANELS * mr);
-            (rows, piece(n, (kept / k.max(deep)).clamp(WIDE, n.max(WIDE)), nr))
+            (rows, piece(n, (kept / k).max(WIDE * nr), nr))
         };
         // Where B's columns are shared, what each thread reads again and again is A.
         let long = if columns_shared && in_rows { deep } else { (kept / columns / deep).max(1) * deep };
@@ -121,6 +156,8 @@ impl Cut {
 struct Packed {
     /// A panel of A.
     a: Storage,
+    /// A block of A that has to be made.
+    made: Storage,
     /// Columns of B, `long` deep, and the column from which each `deep` of them were packed.
     b: Storage,
     column: Vec<Option<usize>>,
@@ -131,7 +168,7 @@ struct Packed {
 /// `c = a b`; or, `flipped`, its transpose, whose bias then belongs to the rows of the product.
 fn multiply<T: Float>(
     size: Size,
-    a: Matrix<T>,
+    a: impl Rows<T>,
     b: impl Panels<T>,
     add: Add<T>,
     c: &mut [T],
@@ -139,8 +176,9 @@ fn multiply<T: Float>(
     flipped: bool,
 ) {
     let Size { m, k, n } = size;
+    assert_eq!(c.len(), m * n, "the output of a product has m * n elements");
     let Kernel { mr, nr, .. } = kernel;
-    let in_rows = stay_in_rows(a, flipped);
+    let in_rows = a.in_rows(flipped);
     let Cut { deep, long, rows, columns } = Cut::new(size, in_rows, mr, nr);
     let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
     let out = SharedMut::new(c);
@@ -149,6 +187,7 @@ fn multiply<T: Float>(
         let add = if start == 0 { add } else { Add::Output };
         let make = || Packed {
             a: Storage::new(T::DTYPE, mr * deep),
+            made: Storage::new(T::DTYPE, a.made(rows * deep)),
             b: Storage::new(T::DTYPE, columns * (end - start)),
             column: vec![None; (end - start).div_ceil(deep)],
             block: Storage::new(T::DTYPE, if flipped { 2 * rows * columns } else { 0 }),
@@ -188,11 +227,13 @@ fn multiply<T: Float>(
                     None
                 };
                 let (out, to, stride) = if flipped { (&product, 0, width) } else { (&out, row * n + column, n) };
+                let block_of_a = a.block(row, p, height, deep, own.made.as_slice_mut::<T>());
+                block_of_a.check(height, deep);
                 let block = Block {
                     height,
                     width,
                     deep,
-                    a: a.from(row, p),
+                    a: block_of_a,
                     in_rows,
                     b: b_panels,
                     next,
@@ -201,7 +242,8 @@ fn multiply<T: Float>(
                     to,
                     stride,
                 };
-                // SAFETY: the blocks of C are disjoint, and the packed panels are complete.
+                // SAFETY: the blocks of C are disjoint, the panels of B complete, A was checked, and whoever chose the kernel
+                // has asked the CPU.
                 unsafe { block.multiply(kernel, own.a.as_slice_mut::<T>()) };
             }
             if flipped {
@@ -218,12 +260,6 @@ fn multiply<T: Float>(
             parallel::for_each_block_with(down * across, make, task);
         }
     }
-}
-
-/// Whether contiguous rows of A are read where they are. Rows that lie a multiple of a page apart would all compete for the
-/// same few lines of the first-level cache; where they are read only once or twice that costs less than packing.
-fn stay_in_rows<T>(a: Matrix<T>, flipped: bool) -> bool {
-    a.column == 1 && (flipped || !(a.row.unsigned_abs() * size_of::<T>()).is_multiple_of(4096))
 }
 
 /// What a product is added to that is turned later: its rows begin with what belongs to their column of C.
@@ -259,7 +295,8 @@ impl<T: Float> Block<'_, T> {
     /// Multiplies. `panel` has room for a panel of A.
     ///
     /// # Safety
-    /// The block of C must belong to the caller alone, and `b` hold complete panels for it.
+    /// The block of C must lie inside `out` and belong to the caller alone, that of A inside its matrix, `b` hold complete
+    /// panels, and the CPU have the kernel's instructions.
     unsafe fn multiply(&self, kernel: Kernel<T>, panel: &mut [T]) {
         let Kernel { mr, nr, routine, smaller } = kernel;
         let &Block { height, width, deep, a, b, add, stride, .. } = self;
@@ -278,25 +315,28 @@ impl<T: Float> Block<'_, T> {
                 pack_panel(a.from(i, 0), mr.min(height - i), mr, deep, panel);
                 Left::Panel(panel.as_ptr())
             };
-            let packing = matches!(first, Left::Columns { .. });
-            let others = if packing { Left::Panel(panel.as_ptr()) } else { first };
-            // The next panel's columns, of which each begins in the middle of a line.
-            let below = packing.then(|| Next {
-                from: from.wrapping_add(mr),
-                apart: a.column,
-                rows: deep,
-                columns: mr + 64 / size_of::<T>(),
-            });
+            let (others, below) = match first {
+                Left::Columns { to, .. } => {
+                    // The next panel's columns, of which each begins in the middle of a line.
+                    let columns = mr + 64 / size_of::<T>();
+                    let below = Next { from: from.wrapping_add(mr), apart: a.column, rows: deep, columns };
+                    (Left::Panel(to.cast_const()), Some(below))
+                }
+                left => (left, None),
+            };
             let mut asked_below = 0;
             for j in (0..width).step_by(nr) {
                 let b = &b[j * deep..][..nr * deep];
                 let (height, width) = (mr.min(height - i), nr.min(width - j));
                 let at = self.to + i * stride + j;
                 let left = if j == 0 { first } else { others };
-                let ahead = below
-                    .filter(|_| j > 0)
-                    .and_then(|below| below.part(deep, mr, &mut asked_below))
-                    .or_else(|| self.next.and_then(|next| next.part(deep, mr, &mut asked)));
+                let ahead = match left {
+                    // It asks for its own columns.
+                    Left::Columns { .. } => None,
+                    _ => below
+                        .and_then(|below| below.part(deep, mr, &mut asked_below))
+                        .or_else(|| self.next.and_then(|next| next.part(deep, mr, &mut asked))),
+                };
                 let tile = Tile { ahead, ..Tile::new(deep, left, b.as_ptr(), edge.as_mut_ptr(), nr, false) };
                 if whole && width == nr {
                     // SAFETY: the block lies inside C, whose rows are `stride` long, and is ours alone.
@@ -306,11 +346,11 @@ impl<T: Float> Block<'_, T> {
                         Add::Bias(bias) => Some((bias[j..][..nr].as_ptr(), 0)),
                         Add::Output => Some((acc.cast_const(), stride)),
                     };
-                    // SAFETY: as above; whole panels of A lie inside it, as `Matrix::check` has shown.
+                    // SAFETY: as above; whole panels of A lie inside it, by the caller's promise.
                     unsafe { routine(Tile { acc, stride, add: more, ..tile }) };
                     continue;
                 }
-                let routine = if packing && j == 0 { routine } else { smaller(height, width) };
+                let routine = if matches!(left, Left::Columns { .. }) { routine } else { smaller(height, width) };
                 // SAFETY: `edge` has room for the whole block.
                 unsafe { routine(tile) };
                 for r in 0..height {

@@ -18,16 +18,12 @@ unsafe fn routine<T: Number>(tile: Tile<T>) {
     let (a, row, column) = match a {
         Left::Panel(a) => (a, 1, MR as isize),
         Left::Rows(a, row) => (a, row, 1),
-        Left::Columns { from, apart, .. } => (from, 1, apart),
+        Left::Columns { .. } => unreachable!("only vector kernels pack on the way"),
     };
     for p in 0..k {
         for (i, sums) in sums.iter_mut().enumerate() {
             // SAFETY: element p of row i of A.
             let x = unsafe { *a.offset(i as isize * row + p as isize * column) };
-            if let Left::Columns { to, .. } = tile.a {
-                // SAFETY: its place in the panel.
-                unsafe { *to.add(p * MR + i) = x };
-            }
             for (j, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: element j of row p of the panel of B.
                 *sum = sum.plus(x.times(unsafe { *b.add(p * NR + j) }));

@@ -7,8 +7,8 @@ use half::slice::HalfFloatSliceExt;
 
 use super::lanes::{Lanes, WIDTH, at_level};
 use super::micro::Micro;
-use super::packed::{self, Panels};
-use super::{Add, Matrix, Size, pack, portable, start};
+use super::packed::{self, Panels, Rows};
+use super::{Add, FLIPPED, Matrix, Size, pack, portable, start};
 use crate::kernels::parallel::{self, SharedMut};
 use crate::kernels::rows::merge;
 use crate::kernels::simd::prefetch;
@@ -320,16 +320,41 @@ pub(super) fn few<F: Format>(size: Size, x: Matrix<f32>, w: &F, add: Add<f32>, c
     }
 }
 
-/// The columns of `w^T` as the panels of a product.
+/// The columns of `w^T` as the panels of a product, or the rows of `w`.
 struct Widened<'a, F>(&'a F);
+
+impl<F> Widened<'_, F> {
+    /// Elements `p ..` of rows `first ..`, as many as there is room for.
+    fn rows(&self, first: usize, p: usize, deep: usize, to: &mut [f32])
+    where
+        F: Format,
+    {
+        for (q, row) in to.chunks_exact_mut(deep).enumerate() {
+            widen_row(self.0, first + q, p, row);
+        }
+    }
+}
+
+impl<F: Format> Rows<f32> for Widened<'_, F> {
+    fn in_rows(&self, _: bool) -> bool {
+        true
+    }
+
+    fn made(&self, all: usize) -> usize {
+        all
+    }
+
+    fn block<'s>(&'s self, row: usize, p: usize, height: usize, deep: usize, room: &'s mut [f32]) -> Matrix<'s, f32> {
+        self.rows(row, p, deep, &mut room[..height * deep]);
+        Matrix { data: room, offset: 0, row: deep as isize, column: 1 }
+    }
+}
 
 impl<F: Format> Panels<f32> for Widened<'_, F> {
     fn pack(&self, column: usize, p: usize, count: usize, unit: usize, deep: usize, to: &mut [f32]) {
         let mut store = Storage::new(DType::F32, count * deep);
         let rows = store.as_slice_mut::<f32>();
-        for (q, row) in rows.chunks_exact_mut(deep).enumerate() {
-            widen_row(self.0, column + q, p, row);
-        }
+        self.rows(column, p, deep, rows);
         pack::pack_panel(Matrix { data: rows, offset: 0, row: deep as isize, column: 1 }, count, unit, deep, to);
     }
 }
@@ -347,7 +372,11 @@ pub(crate) fn gemm<F: Format>(size: Size, x: Matrix<f32>, w: &F, add: Add<f32>, 
     } else if m <= ROWS {
         few(size, x, w, add, c);
     } else if let Some(kernel) = f32::kernel() {
-        packed::gemm(size, x, Widened(w), add, c, kernel);
+        if n >= FLIPPED * m {
+            packed::flipped(size, x, Widened(w), add, c, kernel);
+        } else {
+            packed::gemm(size, x, Widened(w), add, c, kernel);
+        }
     } else {
         portable::gemm_widened(size, x, w, add, c);
     }
@@ -379,6 +408,7 @@ mod tests {
                 check("portable", &|c| portable::gemm_widened(size, matrix, &w, add, c));
                 if let Some(kernel) = f32::kernel() {
                     check("packed", &|c| packed::gemm(size, matrix, Widened(&w), add, c, kernel));
+                    check("flipped", &|c| packed::flipped(size, matrix, Widened(&w), add, c, kernel));
                 }
             }
         }

@@ -70,7 +70,7 @@ fn power_of_rounded(rounded: f32) -> f32 {
     f32::from_bits(rounded.to_bits() << 23)
 }
 
-/// `e^x` for `x` up to 0, or hardly above; 0 below the normal range.
+/// `e^x` for `x` up to 0, or hardly above; where that is no normal number it may be 0.
 #[inline(always)]
 pub(crate) fn exp_below<S: Simd>(x: f32) -> f32 {
     // From -88 on n is -127.

@@ -66,6 +66,10 @@ impl<T: Math> Zip<T, T> for GeluTanh {
 
     #[inline(always)]
     fn call<S: Simd>(self, x: T, dy: T) -> T {
+        // Farther out the slope is 0 or 1, and the square may leave the range of numbers.
+        let bound = T::of(32.0);
+        let x = if x > bound { bound } else { x };
+        let x = if x < -bound { -bound } else { x };
         let z = x * x;
         let u = x * S::mul_add(T::of(2.0 * ROOT * CUBIC), z, T::of(2.0 * ROOT));
         let du = S::mul_add(T::of(6.0 * ROOT * CUBIC), z, T::of(2.0 * ROOT));
