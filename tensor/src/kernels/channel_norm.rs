@@ -3,7 +3,7 @@
 
 use crate::dtype::Float;
 use crate::kernels::parallel;
-use crate::kernels::rows::{LANES, rows_per_block, sum_of, sum_of_pairs};
+use crate::kernels::rows::{rows_per_block, sum_of, sum_of_pairs};
 use crate::kernels::simd::vectorised;
 
 /// Elements added up in lanes before the lanes are emptied into a double.
@@ -25,7 +25,7 @@ vectorised! {
         let mut sums = [0.0; 2];
         for (dy, x) in dy.chunks(STRETCH).zip(x.chunks(STRETCH)) {
             sums[0] += sum_of(dy, |dy| dy).to_f64();
-            sums[1] += sum_of_pairs::<T, LANES>(dy, x, |sum, dy, x| S::mul_add(dy, x - mean, sum)).to_f64();
+            sums[1] += sum_of_pairs(dy, x, |sum, dy, x| S::mul_add(dy, x - mean, sum)).to_f64();
         }
         sums
     }

@@ -2,7 +2,7 @@
 
 use crate::kernels::math::Math;
 use crate::kernels::parallel::{self, SharedMut};
-use crate::kernels::rows::{LANES, Rows, ask, max_of, rows_per_block, sum_of, sum_of_pairs, sum_of_while};
+use crate::kernels::rows::{Rows, ask, max_of, rows_per_block, sum_of, sum_of_pairs, sum_of_while};
 use crate::kernels::simd::vectorised;
 use crate::tensor::View;
 
@@ -58,7 +58,7 @@ vectorised! {
 
     /// The sum of `w (x - max)` over a row.
     fn depth_weighted<S, T: Math>(x: &[T], w: &[T], max: T) -> T {
-        sum_of_pairs::<T, LANES>(x, w, |sum, x, w| S::mul_add(x - max, w, sum))
+        sum_of_pairs(x, w, |sum, x, w| S::mul_add(x - max, w, sum))
     }
 
     /// `dx = scale * e^(x - max) - shift`.

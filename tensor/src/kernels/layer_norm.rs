@@ -51,8 +51,7 @@ vectorised! {
         (mean, rstd)
     }
 
-    /// The means over one row of `g = dy w` and of `g` times the normalised row. The row of `x` that
-    /// is `ahead` is asked for.
+    /// The means over one row of `g = dy w` and of `g` times the normalised row. The row of `x` that is `ahead` is asked for.
     fn means_of_row<S, T: Float>(dy: &[T], x: &[T], weight: &[T], moments: (T, T), ahead: usize) -> [T; 2] {
         let (mean, rstd) = moments;
         let count = T::of(x.len() as f64);
@@ -100,8 +99,7 @@ vectorised! {
         }
     }
 
-    /// Adds one row's share to the gradients of weight and bias. The row of `dy` that is `ahead` is
-    /// asked for.
+    /// Adds one row's share to the gradients of weight and bias. The row of `dy` that is `ahead` is asked for.
     fn add_row<S, T: Float>(
         dy: &[T],
         x: &[T],

@@ -3,7 +3,7 @@
 use crate::dtype::Float;
 use crate::kernels::map::Piece;
 use crate::kernels::parallel::{self, GRAIN};
-use crate::kernels::rows::{LANES, sum_of_pairs};
+use crate::kernels::rows::sum_of_pairs;
 use crate::kernels::simd::{Simd, vectorised};
 use crate::kernels::walk::Walk;
 use crate::kernels::zip::Zip;
@@ -53,7 +53,7 @@ vectorised! {
     fn sum_run<S, T: Float, F: PairLoss<T>>(f: F, x: &[T], t: &[T]) -> f64 {
         let mut total = 0.0;
         for (x, t) in x.chunks(STRETCH).zip(t.chunks(STRETCH)) {
-            total += sum_of_pairs::<T, LANES>(x, t, |sum, x, t| sum + f.value::<S>(x, t)).to_f64();
+            total += sum_of_pairs(x, t, |sum, x, t| sum + f.value::<S>(x, t)).to_f64();
         }
         total
     }

@@ -111,16 +111,16 @@ pub(crate) fn sum_of_while<T: Float>(x: &[T], f: impl Fn(T) -> T, meanwhile: imp
 /// The sum of `x[i] * y[i]` over a row, in lanes.
 #[inline(always)]
 pub(crate) fn dot_of<S: Simd, T: Float>(x: &[T], y: &[T]) -> T {
-    sum_of_pairs::<T, LANES>(x, y, |sum, x, y| S::mul_add(x, y, sum))
+    sum_of_pairs(x, y, |sum, x, y| S::mul_add(x, y, sum))
 }
 
-/// The sum over two rows side by side, in `N` lanes: `add(sum, x, y)` adds what a pair of elements gives.
+/// The sum over two rows side by side, in lanes: `add(sum, x, y)` adds what a pair of elements gives.
 #[inline(always)]
-pub(crate) fn sum_of_pairs<T: Float, const N: usize>(x: &[T], y: &[T], add: impl Fn(T, T, T) -> T) -> T {
-    let mut lanes = [T::ZERO; N];
-    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<N>(), y.as_chunks::<N>());
+pub(crate) fn sum_of_pairs<T: Float>(x: &[T], y: &[T], add: impl Fn(T, T, T) -> T) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
     for (x, y) in xs.iter().zip(ys) {
-        for l in 0..N {
+        for l in 0..LANES {
             lanes[l] = add(lanes[l], x[l], y[l]);
         }
     }

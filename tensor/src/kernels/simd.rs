@@ -58,24 +58,22 @@ pub(crate) fn supported() -> Level {
 /// Asks for the cache line at an address, which need not be one that the program has.
 #[inline(always)]
 pub(crate) fn prefetch<T>(at: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: every CPU of this architecture has the instruction, a hint that reads nothing, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
+    ask_for::<T, false>(at);
 }
 
 /// The same for a line that is not needed soon: it comes into the second-level cache only.
 #[inline(always)]
 pub(crate) fn prefetch_far<T>(at: *const T) {
+    ask_for::<T, true>(at);
+}
+
+#[inline(always)]
+fn ask_for<T, const FAR: bool>(at: *const T) {
     #[cfg(target_arch = "x86_64")]
     {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        // SAFETY: as above.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+        use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+        // SAFETY: every CPU of this architecture has the instruction, a hint that reads nothing, whatever the address.
+        unsafe { if FAR { _mm_prefetch::<_MM_HINT_T1>(at.cast()) } else { _mm_prefetch::<_MM_HINT_T0>(at.cast()) } }
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;

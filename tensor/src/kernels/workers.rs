@@ -56,8 +56,7 @@ struct Seat {
 static SEATS: Mutex<Vec<Arc<Seat>>> = Mutex::new(Vec::new());
 
 /// Calls `job` on this thread and on up to `helpers` workers at the same time, with the same number for a worker each time,
-/// and returns when all calls have. Only on
-/// this thread while another one has a region open.
+/// and returns when all calls have. Only on this thread while another one has a region open.
 ///
 /// # Panics
 /// With the panic of one of the calls, after all have ended.

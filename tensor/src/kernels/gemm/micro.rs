@@ -113,9 +113,9 @@ macro_rules! micro {
                         *sum = $fma($set(a), b, *sum);
                     }
                 };
-                // The line that is asked for in the time of a part; without a wish one that is there already.
-                // C is needed last; it is asked for row by row, because all of it at once would keep A and B waiting.
+                // One line is asked for in the time of a part; without a wish it is one that is there already.
                 let Ahead { from: mut line, apart } = ahead.unwrap_or(Ahead { from: b, apart: 0 });
+                // C is needed last; it is asked for row by row, because all of it at once would keep A and B waiting.
                 let ask_for_c = |i: usize| (0..V).for_each(|v| prefetch(acc.wrapping_add(i * stride + v * $lanes)));
                 match a {
                     Left::Panel(a) => {

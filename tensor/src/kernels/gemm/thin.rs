@@ -3,20 +3,18 @@
 use super::{Add, Matrix, Size, start};
 use crate::dtype::Float;
 use crate::kernels::parallel::{self, SharedMut};
-use crate::kernels::rows::sum_of_pairs;
+use crate::kernels::rows::dot_of;
 use crate::kernels::simd::vectorised;
 
 /// From so many rows on the packed path is faster.
 pub(super) const ROWS: usize = 4;
 /// Columns of C that one block computes.
 const COLUMNS: usize = 256;
-/// Independent partial sums of a dot product: four of the widest registers of f32.
-const LANES: usize = 64;
 
 vectorised! {
     /// `sum x[i] * y[i]`.
     fn dot<S, T: Float>(x: &[T], y: &[T]) -> T {
-        sum_of_pairs::<T, LANES>(x, y, |sum, x, y| S::mul_add(x, y, sum))
+        dot_of::<S, T>(x, y)
     }
 
     /// `y += a * x`.
