@@ -1,5 +1,6 @@
 //! The backward pass: visits steps in descending creation order, adds up gradients, and knows no operation.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
@@ -270,6 +271,16 @@ impl Pending {
         self.youngest.take().or_else(|| self.older.pop_last().map(|(_, waiting)| waiting))
     }
 
+    /// Takes away what has come for `target`, if anything has.
+    fn take(&mut self, target: &Origin) -> Option<Var> {
+        let (seq, output) = target.number();
+        let waiting = match &mut self.youngest {
+            Some(youngest) if youngest.seq == seq => Some(youngest),
+            _ => self.older.get_mut(&seq),
+        };
+        waiting.and_then(|waiting| waiting.gradients[output as usize].take())
+    }
+
     /// What has come for the step or leaf of `target`, which waits from now on.
     fn gradients(&mut self, target: &Origin) -> &mut Gradients {
         let seq = target.number().0;
@@ -386,7 +397,12 @@ impl Pass {
                 step.name, step.place
             );
         };
-        let grads = pulling(step.place, || pullback.pull(step, &gradients, Need(&need)));
+        let pending = RefCell::new(&mut self.pending);
+        let so_far = |i: usize| match is_grad_enabled() {
+            true => None,
+            false => pending.borrow_mut().take(&step.edges[i].target),
+        };
+        let grads = pulling(step.place, || pullback.pull(step, &gradients, Need::new(&need, &so_far)));
         if self.anomaly {
             anomaly::check_gradients(step, &gradients, &grads, &need);
         }
@@ -469,7 +485,7 @@ fn add_to(slot: &mut Option<Var>, gradient: Var) {
 }
 
 /// The tensor of a handle given away: without another owner if the handle was the last.
-fn into_tensor(var: Var) -> Tensor {
+pub(crate) fn into_tensor(var: Var) -> Tensor {
     match Rc::try_unwrap(var.0) {
         Ok(node) => node.value.into_inner(),
         Err(shared) => shared.value.borrow().clone(),

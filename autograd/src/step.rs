@@ -1,6 +1,7 @@
 //! A step: one recorded operation, and how a graph of any depth is dropped without recursion.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -14,18 +15,39 @@ use crate::var::{Origin, Var};
 pub(crate) type Grads = SmallVec<[Option<Var>; 3]>;
 
 /// Which inputs of a step need a gradient; a pullback computes no others.
-#[derive(Clone, Copy, Debug)]
-pub struct Need<'a>(pub(crate) &'a [bool]);
+#[derive(Clone, Copy)]
+pub struct Need<'a> {
+    inputs: &'a [bool],
+    /// Hands over what has come so far for an input, if it may be changed.
+    so_far: &'a dyn Fn(usize) -> Option<Var>,
+}
 
-impl Need<'_> {
+impl<'a> Need<'a> {
+    pub(crate) fn new(inputs: &'a [bool], so_far: &'a dyn Fn(usize) -> Option<Var>) -> Need<'a> {
+        Need { inputs, so_far }
+    }
+
     /// True when input `i` needs a gradient.
     pub fn is(&self, i: usize) -> bool {
-        self.0[i]
+        self.inputs[i]
     }
 
     /// The gradient of input `i`: `compute()` when it is needed, otherwise `None` and no work at all.
     pub fn of(&self, i: usize, compute: impl FnOnce() -> Var) -> Option<Var> {
-        self.0[i].then(compute)
+        self.inputs[i].then(compute)
+    }
+
+    /// The sum of the gradients that other steps have given for the needed input `i` by now. The pullback takes it over and
+    /// gives it back with its own part added: for a part that is zero almost everywhere, that is less than to make it whole.
+    /// `None` if nothing has come yet, or the pass is recorded.
+    pub(crate) fn take_so_far(&self, i: usize) -> Option<Var> {
+        (self.so_far)(i)
+    }
+}
+
+impl fmt::Debug for Need<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Need").field(&self.inputs).finish()
     }
 }
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use nn::prelude::*;
-use optim::{ClipOptions, Optimizer, clip_grad_norm_};
+use optim::{Optimizer, clip_coefficient, get_total_norm};
 use tensor::Tensor;
 
 use crate::train::adamw;
@@ -181,8 +181,8 @@ pub fn measure(config: &ModelConfig) -> Result<Rate> {
         let loss = model.loss(&ids.narrow(1, 0, context), &ids.narrow(1, 1, context));
         optimizer.zero_grad();
         loss.backward();
-        clip_grad_norm_(&parameters, 1.0, ClipOptions::default()).map_err(Error::invalid)?;
-        optimizer.step();
+        let norm = get_total_norm(&parameters, 2.0);
+        optimizer.step_scaled(clip_coefficient(1.0, norm));
         steps += 1;
     }
     let steps = steps - 1;

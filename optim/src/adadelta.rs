@@ -3,7 +3,7 @@
 use tensor::{ElementStep, Real, Tensor};
 
 use crate::rule::{decayed, mean_of_squares, not_negative};
-use crate::{Descent, Rule, Setting};
+use crate::{Descent, Gradient, Rule, Setting};
 
 /// Adadelta: with the gradient `g` (negated to maximize), learning rate γ, decay ρ, weight decay λ
 ///
@@ -81,9 +81,9 @@ impl Rule for AdadeltaOptions {
         &["square_avg", "acc_delta"]
     }
 
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], _step: u64) {
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], _step: u64) {
         let [v, u] = kept else { unreachable!("Adadelta keeps two tensors") };
-        Tensor::step_(Self::NAME, parameter, gradient, [v, u], *self);
+        gradient.step_(Self::NAME, parameter, [v, u], *self);
     }
 
     fn check(&self) -> Result<(), String> {

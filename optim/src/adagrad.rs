@@ -3,7 +3,7 @@
 use tensor::{ElementStep, Real, Tensor};
 
 use crate::rule::{decayed, not_negative};
-use crate::{Descent, Rule, Setting};
+use crate::{Descent, Gradient, Rule, Setting};
 
 /// Adagrad: with the gradient `g` (negated to maximize) at step `t`, learning rate γ, its decay η, weight decay λ
 ///
@@ -102,10 +102,10 @@ impl Rule for AdagradOptions {
         parameter.full_like(self.initial_accumulator_value)
     }
 
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], step: u64) {
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], step: u64) {
         let [sum] = kept else { unreachable!("Adagrad keeps one tensor") };
         let step_size = self.lr / (1.0 + (step - 1) as f64 * self.lr_decay);
-        Tensor::step_(Self::NAME, parameter, gradient, [sum], AdagradStep { options: *self, step_size });
+        gradient.step_(Self::NAME, parameter, [sum], AdagradStep { options: *self, step_size });
     }
 
     fn check(&self) -> Result<(), String> {

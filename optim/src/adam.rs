@@ -3,7 +3,7 @@
 use tensor::{ElementStep, Real, Tensor};
 
 use crate::rule::{below_one, decayed, mean_of_squares, not_negative};
-use crate::{Descent, Rule, Setting};
+use crate::{Descent, Gradient, Rule, Setting};
 
 /// Adam: with the gradient `g` (negated to maximize) at step `t`, learning rate γ, betas β₁ and β₂, weight decay λ
 ///
@@ -160,13 +160,13 @@ impl ElementStep<3> for AdamStep {
 }
 
 impl AdamOptions {
-    fn step(self, name: &str, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], step: u64) {
+    fn step(self, name: &str, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], step: u64) {
         let step_size = self.lr / (1.0 - self.betas.0.powf(step as f64));
         let correction = (1.0 - self.betas.1.powf(step as f64)).sqrt();
         let step = AdamStep { options: self, step_size, correction };
         match kept {
-            [m, v] => Tensor::step_(name, parameter, gradient, [m, v], step),
-            [m, v, w] => Tensor::step_(name, parameter, gradient, [m, v, w], step),
+            [m, v] => gradient.step_(name, parameter, [m, v], step),
+            [m, v, w] => gradient.step_(name, parameter, [m, v, w], step),
             _ => unreachable!("Adam keeps two tensors or three"),
         }
     }
@@ -189,7 +189,7 @@ impl Rule for AdamOptions {
         if self.amsgrad { &["exp_avg", "exp_avg_sq", "max_exp_avg_sq"] } else { &["exp_avg", "exp_avg_sq"] }
     }
 
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], step: u64) {
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], step: u64) {
         self.step(Self::NAME, parameter, gradient, kept, step);
     }
 
@@ -217,7 +217,7 @@ impl Rule for AdamWOptions {
         self.adam().kept()
     }
 
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], step: u64) {
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], step: u64) {
         self.adam().step(Self::NAME, parameter, gradient, kept, step);
     }
 

@@ -3,7 +3,7 @@
 use tensor::{ElementStep, Real, Tensor};
 
 use crate::rule::{below_one, decayed, not_negative};
-use crate::{Descent, Rule, Setting};
+use crate::{Descent, Gradient, Rule, Setting};
 
 /// Adam with the infinity norm: with the gradient `g` (negated to maximize) at step `t`, learning rate γ, betas β₁ and
 /// β₂, weight decay λ
@@ -87,10 +87,10 @@ impl Rule for AdamaxOptions {
         &["exp_avg", "exp_inf"]
     }
 
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], step: u64) {
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], step: u64) {
         let [m, u] = kept else { unreachable!("Adamax keeps two tensors") };
         let step = AdamaxStep { options: *self, step_size: self.lr / (1.0 - self.betas.0.powf(step as f64)) };
-        Tensor::step_(Self::NAME, parameter, gradient, [m, u], step);
+        gradient.step_(Self::NAME, parameter, [m, u], step);
     }
 
     fn check(&self) -> Result<(), String> {

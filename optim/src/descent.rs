@@ -7,7 +7,7 @@ use tensor::Tensor;
 
 use crate::rule::{Rule, learning_rate, momentum, set_learning_rate, set_momentum};
 use crate::state::{Reader, StateError, load_options, save_options};
-use crate::{Optimizer, ParamGroup};
+use crate::{Gradient, Optimizer, ParamGroup};
 
 /// What is kept for one parameter between steps.
 #[derive(Debug, Clone)]
@@ -144,7 +144,7 @@ impl<R: Rule> Descent<R> {
 }
 
 impl<R: Rule> Optimizer for Descent<R> {
-    fn step(&mut self) {
+    fn step_scaled(&mut self, factor: f64) {
         let members =
             self.groups.iter().flat_map(|group| group.params.iter().map(|parameter| (parameter, &group.options)));
         for ((parameter, rule), kept) in members.zip(&mut self.kept) {
@@ -159,7 +159,8 @@ impl<R: Rule> Optimizer for Descent<R> {
                 }
             };
             kept.step += 1;
-            parameter.update(|value| rule.update(value, &gradient, &mut kept.tensors, kept.step));
+            parameter
+                .update(|value| rule.update(value, Gradient::new(&gradient, factor), &mut kept.tensors, kept.step));
         }
     }
 

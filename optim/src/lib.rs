@@ -42,6 +42,7 @@ mod adagrad;
 mod adam;
 mod adamax;
 mod descent;
+mod gradient;
 mod lbfgs;
 mod lion;
 mod muon;
@@ -55,13 +56,14 @@ mod sgd;
 mod state;
 
 // Clipping is PyTorch's `nn.utils`; it stands beside the optimizers as well, with which it is used.
-pub use nn::utils::{ClipOptions, NonFiniteNorm, clip_grad_norm_, clip_grad_value_};
+pub use nn::utils::{ClipOptions, NonFiniteNorm, clip_coefficient, clip_grad_norm_, clip_grad_value_, get_total_norm};
 
 pub use adadelta::{Adadelta, AdadeltaOptions};
 pub use adagrad::{Adagrad, AdagradOptions};
 pub use adam::{Adam, AdamOptions, AdamW, AdamWOptions};
 pub use adamax::{Adamax, AdamaxOptions};
 pub use descent::Descent;
+pub use gradient::Gradient;
 pub use lbfgs::{LBFGS, LBFGSOptions, LineSearch};
 pub use lion::{Lion, LionOptions};
 pub use muon::{AdjustLr, Muon, MuonOptions};

@@ -3,7 +3,7 @@
 use tensor::{ElementStep, Real, Tensor};
 
 use crate::rule::{below_one, not_negative};
-use crate::{Descent, Rule, Setting};
+use crate::{Descent, Gradient, Rule, Setting};
 
 /// Lion: with the gradient `g` (negated to maximize), learning rate γ, betas β₁ and β₂, weight decay λ
 ///
@@ -78,9 +78,9 @@ impl Rule for LionOptions {
         &["exp_avg"]
     }
 
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], _step: u64) {
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], _step: u64) {
         let [m] = kept else { unreachable!("Lion keeps one tensor") };
-        Tensor::step_(Self::NAME, parameter, gradient, [m], *self);
+        gradient.step_(Self::NAME, parameter, [m], *self);
     }
 
     fn check(&self) -> Result<(), String> {

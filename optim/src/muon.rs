@@ -3,7 +3,7 @@
 use tensor::{ElementStep, Real, Tensor};
 
 use crate::rule::not_negative;
-use crate::{Descent, Rule, Setting};
+use crate::{Descent, Gradient, Rule, Setting};
 
 /// Muon, for matrices: with the gradient `g`, learning rate γ, momentum μ, weight decay λ
 ///
@@ -171,11 +171,11 @@ impl Rule for MuonOptions {
         &["momentum_buffer"]
     }
 
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], _step: u64) {
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], _step: u64) {
         let [buffer] = kept else { unreachable!("Muon keeps one tensor") };
-        let mut direction = gradient.zeros_like();
+        let mut direction = gradient.unscaled().zeros_like();
         let momentum = Momentum { momentum: self.momentum, nesterov: self.nesterov };
-        Tensor::step_(Self::NAME, &mut direction, gradient, [buffer], momentum);
+        gradient.step_(Self::NAME, &mut direction, [buffer], momentum);
         let apply = Apply { keep: 1.0 - self.lr * self.weight_decay, rate: self.adjusted(parameter.dims()) };
         Tensor::step_(Self::NAME, parameter, &self.orthogonalized(direction), [], apply);
     }

@@ -3,7 +3,7 @@
 use tensor::{ElementStep, Real, Tensor};
 
 use crate::rule::{below_one, decayed, mean_of_squares, not_negative};
-use crate::{Descent, Rule, Setting};
+use crate::{Descent, Gradient, Rule, Setting};
 
 /// Adam with Nesterov's momentum: with the gradient `g` (negated to maximize) at step `t`, learning rate γ, betas β₁ and
 /// β₂, weight decay λ, momentum decay ψ
@@ -121,7 +121,7 @@ impl Rule for NAdamOptions {
         if name == "mu_product" { Tensor::scalar(1f64) } else { parameter.zeros_like() }
     }
 
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], step: u64) {
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], step: u64) {
         let [product, m, v] = kept else { unreachable!("NAdam keeps three tensors") };
         let (lr, t) = (self.lr, step as f64);
         let momentum = |t: f64| self.betas.0 * (1.0 - 0.5 * 0.96f64.powf(t * self.momentum_decay));
@@ -134,7 +134,7 @@ impl Rule for NAdamOptions {
             of_gradient: -lr * (1.0 - mu) / (1.0 - *product),
             of_mean: -lr * next / (1.0 - *product * next),
         };
-        Tensor::step_(Self::NAME, parameter, gradient, [m, v], step);
+        gradient.step_(Self::NAME, parameter, [m, v], step);
     }
 
     fn check(&self) -> Result<(), String> {

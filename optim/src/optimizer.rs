@@ -13,7 +13,30 @@ pub trait Optimizer {
     /// When the optimizer must compute the loss more than once and needs a closure for it
     /// ([`step_with`](Optimizer::step_with)), or a parameter is neither f32 nor f64 or has another dtype or shape than at its
     /// first step: a model is converted before its optimizer is made.
-    fn step(&mut self);
+    #[track_caller]
+    fn step(&mut self) {
+        self.step_scaled(1.0);
+    }
+
+    /// [`step`](Optimizer::step) with the gradients multiplied by `factor` as they are read; they stay as they are. To clip
+    /// in this way saves a pass over the memory of all gradients, and gives the same bits as
+    /// [`clip_grad_norm_`](crate::clip_grad_norm_) before a step.
+    ///
+    /// # Panics
+    /// As [`step`](Optimizer::step).
+    ///
+    /// ```
+    /// use nn::prelude::*;
+    /// use optim::{Optimizer, SGD, clip_coefficient, get_total_norm};
+    ///
+    /// let w = Parameter::new(Tensor::from([1f64, 1.0]));
+    /// let mut optimizer = SGD::with(vec![w.clone()], optim::SGDOptions { lr: 1.0, ..Default::default() });
+    /// (&*w * &Var::new(Tensor::from([3f64, 4.0]))).sum().backward();
+    /// let norm = get_total_norm(&[w.clone()], 2.0);
+    /// optimizer.step_scaled(clip_coefficient(1.0, norm));
+    /// assert!(w.value().allclose(&Tensor::from([0.4f64, 0.2]), 0.0, 1e-6));
+    /// ```
+    fn step_scaled(&mut self, factor: f64);
 
     /// Computes the loss by `closure`, which empties the gradients and runs the backward pass as well, makes a step, and
     /// returns the loss: PyTorch's `step(closure)`. Gradients are recorded inside `closure`, whatever the mode outside.

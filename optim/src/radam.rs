@@ -3,7 +3,7 @@
 use tensor::{ElementStep, Real, Tensor};
 
 use crate::rule::{below_one, decayed, mean_of_squares, not_negative};
-use crate::{Descent, Rule, Setting};
+use crate::{Descent, Gradient, Rule, Setting};
 
 /// Rectified Adam: with the gradient `g` (negated to maximize) at step `t`, learning rate γ, betas β₁ and β₂, weight
 /// decay λ
@@ -110,7 +110,7 @@ impl Rule for RAdamOptions {
         &["exp_avg", "exp_avg_sq"]
     }
 
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], step: u64) {
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], step: u64) {
         let [m, v] = kept else { unreachable!("RAdam keeps two tensors") };
         let ((beta1, beta2), t) = (self.betas, step as f64);
         let correction2 = 1.0 - beta2.powf(t);
@@ -122,7 +122,7 @@ impl Rule for RAdamOptions {
             correction: 1.0 - beta1.powf(t),
             rectified: (rho > 5.0).then(|| (correction2.sqrt(), rectification())),
         };
-        Tensor::step_(Self::NAME, parameter, gradient, [m, v], step);
+        gradient.step_(Self::NAME, parameter, [m, v], step);
     }
 
     fn check(&self) -> Result<(), String> {

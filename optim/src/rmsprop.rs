@@ -3,7 +3,7 @@
 use tensor::{ElementStep, Real, Tensor};
 
 use crate::rule::{decayed, mean_of_squares, not_negative};
-use crate::{Descent, Rule, Setting};
+use crate::{Descent, Gradient, Rule, Setting};
 
 /// RMSprop: with the gradient `g` (negated to maximize), learning rate γ, smoothing α, momentum μ, weight decay λ
 ///
@@ -152,11 +152,11 @@ impl Rule for RMSpropOptions {
         }
     }
 
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], _step: u64) {
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], _step: u64) {
         match kept {
-            [v] => Tensor::step_(Self::NAME, parameter, gradient, [v], *self),
-            [v, other] => Tensor::step_(Self::NAME, parameter, gradient, [v, other], *self),
-            [v, b, a] => Tensor::step_(Self::NAME, parameter, gradient, [v, b, a], *self),
+            [v] => gradient.step_(Self::NAME, parameter, [v], *self),
+            [v, other] => gradient.step_(Self::NAME, parameter, [v, other], *self),
+            [v, b, a] => gradient.step_(Self::NAME, parameter, [v, b, a], *self),
             _ => unreachable!("RMSprop keeps one to three tensors"),
         }
     }

@@ -2,6 +2,8 @@
 
 use tensor::{Real, Tensor};
 
+use crate::Gradient;
+
 /// One option of a [`Rule`], to be read or written.
 pub enum Setting<'a> {
     /// A number.
@@ -21,12 +23,12 @@ pub enum Setting<'a> {
 /// The options of an optimizer, what it keeps for each parameter, and its step. [`Descent`](crate::Descent) makes an
 /// optimizer of it.
 ///
-/// A step that works element by element is an [`ElementStep`](tensor::ElementStep), which [`Tensor::step_`] applies in
+/// A step that works element by element is an [`ElementStep`](tensor::ElementStep), which [`Gradient::step_`] applies in
 /// one pass over memory, vectorised and in parallel.
 ///
 /// ```
 /// use nn::prelude::*;
-/// use optim::{Descent, Optimizer, Rule, Setting};
+/// use optim::{Descent, Gradient, Optimizer, Rule, Setting};
 /// use tensor::{ElementStep, Real};
 ///
 /// /// `p ← p - lr sign(g)`.
@@ -53,8 +55,8 @@ pub enum Setting<'a> {
 ///         &[]
 ///     }
 ///
-///     fn update(&self, parameter: &mut Tensor, gradient: &Tensor, _kept: &mut [Tensor], _step: u64) {
-///         Tensor::step_(Self::NAME, parameter, gradient, [], *self);
+///     fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, _kept: &mut [Tensor], _step: u64) {
+///         gradient.step_(Self::NAME, parameter, [], *self);
 ///     }
 /// }
 ///
@@ -84,7 +86,7 @@ pub trait Rule: Clone {
     }
 
     /// One step of one parameter, in place. `step` is 1 the first time.
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], step: u64);
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], step: u64);
 
     /// What makes these options unusable, if anything does.
     ///

@@ -3,7 +3,7 @@
 use tensor::{ElementStep, Real, Tensor};
 
 use crate::rule::{decayed, not_negative};
-use crate::{Descent, Rule, Setting};
+use crate::{Descent, Gradient, Rule, Setting};
 
 /// Stochastic gradient descent with momentum: with the gradient `g` (negated to maximize), learning rate γ, weight
 /// decay λ, momentum μ and dampening τ
@@ -105,12 +105,12 @@ impl Rule for SGDOptions {
         if self.momentum == 0.0 { &[] } else { &["momentum_buffer"] }
     }
 
-    fn update(&self, parameter: &mut Tensor, gradient: &Tensor, kept: &mut [Tensor], step: u64) {
+    fn update(&self, parameter: &mut Tensor, gradient: Gradient<'_>, kept: &mut [Tensor], step: u64) {
         match kept {
-            [] => Tensor::step_(Self::NAME, parameter, gradient, [], *self),
+            [] => gradient.step_(Self::NAME, parameter, [], *self),
             [b, ..] => {
                 let step = MomentumStep { options: *self, first: step == 1 };
-                Tensor::step_(Self::NAME, parameter, gradient, [b], step);
+                gradient.step_(Self::NAME, parameter, [b], step);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use tensor::{DType, Tensor};
 
+use crate::engine::into_tensor;
 use crate::ops::index::added_at;
 use crate::var::Var;
 
@@ -24,9 +25,13 @@ impl Var {
     #[track_caller]
     pub fn embedding(&self, ids: &Tensor) -> Var {
         let (shape, kept) = (self.shape(), ids.clone());
-        let rows = Var::record_unary("embedding", self.tensor().embedding(ids), self, move |dy| {
+        let rows = Var::record("embedding", self.tensor().embedding(ids), [self], move |dy, need| {
             let (ids, rows) = (kept.reshape([kept.numel()]), dy.reshape([kept.numel(), shape[1]]));
-            added_at(&rows, &shape, 0, &ids)
+            let Some(so_far) = need.take_so_far(0) else { return [Some(added_at(&rows, &shape, 0, &ids))] };
+            // A table that is the model's last layer as well has a gradient in every row already.
+            let mut sum = into_tensor(so_far);
+            sum.index_add_(&ids, &rows.tensor());
+            [Some(Var::new(sum))]
         });
         rows.reads("ids", ids)
     }
@@ -119,6 +124,32 @@ mod tests {
         assert_eq!(gradient(None, false), [1.0, 1.0, 2.0]);
         assert_eq!(gradient(Some(-1), false), [1.0, 1.0, 0.0]);
         assert_eq!(gradient(Some(0), true), [0.0, 1.0, 1.0]);
+    }
+
+    /// As a language model that reads its table as the last layer's weight: what came for the table first is taken over.
+    #[test]
+    fn a_table_with_a_gradient_from_elsewhere_gets_the_sum() {
+        let ids = Tensor::from([2i64, 0, 2]);
+        let loss = |table: &Var| {
+            let rows = table.embedding(&ids);
+            (&rows.matmul(&table.t()) * &rows.sum()).square().sum()
+        };
+        let made = || Var::new(Tensor::from([[0.5, -1.0], [2.0, 0.25], [1.5, -0.5]])).requires_grad_(true);
+        let (plain, recorded, inner) = (made(), made(), made());
+        loss(&plain).backward();
+        // A recorded pass adds gradients up without this.
+        loss(&recorded).backward_with(crate::BackwardOptions { create_graph: true, ..Default::default() });
+        assert!(plain.grad().unwrap().tensor().allclose(&recorded.grad().unwrap().tensor(), 1e-14, 0.0));
+        recorded.zero_grad();
+        // Nor may it change what others hold: the same values come again, and a leaf's gradient grows by as much.
+        let held = plain.grad().unwrap().value();
+        loss(&plain).backward();
+        assert!(plain.grad().unwrap().tensor().allclose(&(&held * 2.0), 1e-14, 0.0));
+        // A table that is itself computed.
+        loss(&(&inner * 1.0)).backward();
+        assert!(inner.grad().unwrap().tensor().allclose(&held, 1e-14, 0.0));
+        let dtable = crate::grad(&[&loss(&inner)], &[&inner], Default::default())[0].clone().unwrap();
+        assert!(dtable.tensor().allclose(&held, 1e-14, 0.0));
     }
 
     /// Central differences cannot show it: the row counts, but gets no gradient.

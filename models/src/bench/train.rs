@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use nn::prelude::*;
-use optim::{ClipOptions, Optimizer, clip_grad_norm_};
+use optim::{Optimizer, clip_coefficient, get_total_norm};
 use tensor::Tensor;
 
 use super::median;
 use crate::train::adamw;
-use crate::{Error, Gpt, GptConfig, LanguageModel, Preset, Result};
+use crate::{Gpt, GptConfig, LanguageModel, Preset, Result};
 
 /// Steps that are not counted: they fill the memory pool.
 const WARM: usize = 3;
@@ -60,8 +60,8 @@ pub fn train(preset: Preset, time: Duration) -> Result<TrainSpeed> {
         let loss = model.loss(&x, &y);
         optimizer.zero_grad();
         loss.backward();
-        clip_grad_norm_(&model.parameters(), 1.0, ClipOptions::default()).map_err(Error::invalid)?;
-        optimizer.step();
+        let norm = get_total_norm(&model.parameters(), 2.0);
+        optimizer.step_scaled(clip_coefficient(1.0, norm));
         last_loss = loss.item::<f64>();
         let ended = Instant::now();
         if times.is_empty() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use autograd::no_grad;
 use nn::prelude::*;
-use optim::WarmupCosine;
+use optim::{WarmupCosine, clip_coefficient};
 use serde::{Deserialize, Serialize};
 use tensor::{Generator, Tensor};
 
@@ -256,13 +256,14 @@ impl<'a> Trainer<'a> {
         if !loss.is_finite() {
             return Err(diverged(step, format!("the loss is {loss}")));
         }
+        let mut factor = 1.0;
         if self.options.clip > 0.0 {
             if !gradient_norm.is_finite() {
                 return Err(diverged(step, format!("the norm of the gradient is {gradient_norm}")));
             }
-            self.update.clip(self.options.clip, gradient_norm);
+            factor = clip_coefficient(self.options.clip, gradient_norm);
         }
-        self.update.step(lr);
+        self.update.step(lr, factor);
 
         self.step = step;
         self.since.add(loss);

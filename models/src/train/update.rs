@@ -1,7 +1,7 @@
 //! What changes the weights: AdamW, and exact copies of weights that are stored in half precision.
 
 use nn::prelude::*;
-use nn::utils::{clip_grads_with_norm_, get_total_norm};
+use nn::utils::get_total_norm;
 use optim::{AdamW, AdamWOptions, Optimizer, ParamGroup, StateError};
 use tensor::DType;
 
@@ -90,15 +90,10 @@ impl Update {
         get_total_norm(&self.changed, 2.0)
     }
 
-    /// Cuts the gradient, whose norm is `norm`, to `most`.
-    pub(super) fn clip(&self, most: f64, norm: f64) {
-        clip_grads_with_norm_(&self.changed, most, norm);
-    }
-
-    /// One step at the learning rate `lr`.
-    pub(super) fn step(&mut self, lr: f64) {
+    /// One step at the learning rate `lr` with `factor` times the gradient.
+    pub(super) fn step(&mut self, lr: f64, factor: f64) {
         self.set_rate(lr);
-        self.optimizer.step();
+        self.optimizer.step_scaled(factor);
         for Half { parameter, master, .. } in &self.halves {
             parameter.set_value(master.value().to_dtype(parameter.dtype()));
         }
@@ -220,7 +215,7 @@ mod tests {
             update.zero_grad();
             weight.set_grad(Some(Var::new(Tensor::ones([4], DType::BF16))));
             update.collect();
-            update.step(1e-3);
+            update.step(1e-3, 1.0);
         }
         // One step is less than half of bf16's spacing below 1, 2^-8; twenty steps of 1e-3 are five times as much.
         let (got, master) = (weight.value(), update.masters()["weight"].clone());

@@ -73,20 +73,33 @@ fn squares(gradient: &Tensor) -> f64 {
     if (1e-30..f64::INFINITY).contains(&sum) { sum } else { gradient.to_dtype(DType::F64).sum_of_squares() }
 }
 
-/// Scales all gradients by `max_norm / (total_norm + 1e-6)` when that is below 1: the second half of [`clip_grad_norm_`],
-/// for a norm that is known.
+/// What gradients of norm `total_norm` are multiplied by so that it becomes `max_norm`: `max_norm / (total_norm + 1e-6)`, at
+/// most 1. NaN for a norm that is NaN.
+///
+/// ```
+/// use nn::utils::clip_coefficient;
+/// assert!((clip_coefficient(1.0, 4.0) - 0.25).abs() < 1e-6);
+/// assert_eq!(clip_coefficient(1.0, 0.5), 1.0);
+/// ```
+pub fn clip_coefficient(max_norm: f64, total_norm: f64) -> f64 {
+    let coefficient = max_norm / (total_norm + 1e-6);
+    if coefficient > 1.0 { 1.0 } else { coefficient }
+}
+
+/// Scales all gradients by their [`clip_coefficient`]: the second half of [`clip_grad_norm_`], for a norm that is known.
+///
+/// An optimizer's `step_scaled` does so while it reads the gradients, without this pass over their memory.
 pub fn clip_grads_with_norm_(params: &[Parameter], max_norm: f64, total_norm: f64) {
-    let scale = max_norm / (total_norm + 1e-6);
+    let scale = clip_coefficient(max_norm, total_norm);
     // Scaling by 1 would change nothing, so it is left out; NaN goes on into the gradients.
-    if scale < 1.0 || scale.is_nan() {
+    if scale != 1.0 {
         for gradient in params.iter().filter_map(|parameter| parameter.grad()) {
             gradient.update(|value| value.mul_scalar_(scale));
         }
     }
 }
 
-/// Scales all gradients by `max_norm / (norm + 1e-6)` when that is below 1, and returns their norm of before: see
-/// [`get_total_norm`].
+/// Scales all gradients by their [`clip_coefficient`], and returns their norm of before: see [`get_total_norm`].
 ///
 /// # Numerics
 /// A norm that is not finite passes into the gradients, as in PyTorch, unless

@@ -10,7 +10,10 @@ mod vector;
 mod weight_norm;
 
 pub use average::{Average, AveragedModel};
-pub use clip::{ClipOptions, NonFiniteNorm, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm};
+pub use clip::{
+    ClipOptions, NonFiniteNorm, clip_coefficient, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_,
+    get_total_norm,
+};
 pub use parametrized::{Parametrization, Parametrized, Weighted};
 pub use spectral_norm::{SpectralNorm, SpectralNormOptions, spectral_norm};
 pub use vector::{parameters_to_vector, vector_to_parameters};

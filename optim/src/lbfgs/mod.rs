@@ -230,7 +230,7 @@ impl Optimizer for LBFGS {
     /// # Panics
     /// Always: an iteration computes the loss, see [`step_with`](Optimizer::step_with).
     #[track_caller]
-    fn step(&mut self) {
+    fn step_scaled(&mut self, _factor: f64) {
         panic!("{NAME}: a step computes the loss several times; call step_with and give it a closure");
     }
 

@@ -4,6 +4,7 @@
 mod errors;
 mod list;
 mod loading;
+mod scaled;
 
 use autograd::strategy::layouts;
 use list::{EVERY, step};

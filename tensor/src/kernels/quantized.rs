@@ -21,6 +21,7 @@ impl Format for Int8<'_> {
         Self: 'b;
 
     const TO_A_LINE: usize = 2;
+    const TOGETHER: usize = 4;
 
     #[inline(always)]
     fn at(row: &[u8], c: usize) -> *const u8 {
@@ -75,6 +76,7 @@ impl Format for Int4<'_> {
         Self: 'b;
 
     const TO_A_LINE: usize = 4;
+    const TOGETHER: usize = 2;
 
     #[inline(always)]
     fn at((codes, ..): Row4<'_>, c: usize) -> *const u8 {

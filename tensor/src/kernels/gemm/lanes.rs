@@ -180,6 +180,23 @@ impl Lanes for Avx512 {
 #[derive(Clone, Copy)]
 pub(super) struct Avx2([__m256; 2]);
 
+/// Both halves from one expression. A closure would be compiled without the vector instructions, and called.
+#[cfg(target_arch = "x86_64")]
+macro_rules! halves {
+    ($at:ident = [$low:literal, $high:literal] => $half:expr) => {
+        Avx2([
+            {
+                let $at = $low;
+                $half
+            },
+            {
+                let $at = $high;
+                $half
+            },
+        ])
+    };
+}
+
 // SAFETY of the blocks here: the CPU has AVX2, FMA and F16C, by the rule of the trait, and the loads read the halves of the
 // array that they are given.
 #[cfg(target_arch = "x86_64")]
@@ -197,60 +214,67 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn of_bf16(bits: &[u16; WIDTH]) -> Avx2 {
         // SAFETY: see above.
-        Avx2([0, 8].map(|at| unsafe {
+        halves!(at = [0, 8] => unsafe {
             let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(bits.as_ptr().add(at).cast()));
             _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
-        }))
+        })
     }
     #[inline(always)]
     fn of_f16(bits: &[u16; WIDTH]) -> Avx2 {
         // SAFETY: see above.
-        Avx2([0, 8].map(|at| unsafe { _mm256_cvtph_ps(_mm_loadu_si128(bits.as_ptr().add(at).cast())) }))
+        halves!(at = [0, 8] => unsafe { _mm256_cvtph_ps(_mm_loadu_si128(bits.as_ptr().add(at).cast())) })
     }
     #[inline(always)]
     fn of_i8(bytes: &[u8; WIDTH]) -> Avx2 {
         // SAFETY: see above.
-        Avx2([0, 8].map(|at| unsafe {
+        halves!(at = [0, 8] => unsafe {
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(bytes.as_ptr().add(at).cast())))
-        }))
+        })
     }
     #[inline(always)]
     fn of_nibbles(bytes: &[u8; WIDTH], scale: f32) -> [Avx2; 2] {
-        // SAFETY: see above.
-        unsafe {
-            let bytes = [0, 8].map(|at| _mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.as_ptr().add(at).cast())));
-            let number = |q: __m256i| {
-                let whole = _mm256_cvtepi32_ps(_mm256_sub_epi32(q, _mm256_set1_epi32(8)));
-                _mm256_mul_ps(_mm256_set1_ps(scale), whole)
-            };
-            let low = bytes.map(|bytes| number(_mm256_and_si256(bytes, _mm256_set1_epi32(15))));
-            let high = bytes.map(|bytes| number(_mm256_srli_epi32::<4>(bytes)));
-            [Avx2(low), Avx2(high)]
+        /// `scale (q - 8)`.
+        #[inline]
+        #[target_feature(enable = "avx2")]
+        fn number(q: __m256i, scale: f32) -> __m256 {
+            let whole = _mm256_cvtepi32_ps(_mm256_sub_epi32(q, _mm256_set1_epi32(8)));
+            _mm256_mul_ps(_mm256_set1_ps(scale), whole)
         }
+        // SAFETY: see above.
+        let low = halves!(at = [0, 8] => unsafe {
+            let bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.as_ptr().add(at).cast()));
+            number(_mm256_and_si256(bytes, _mm256_set1_epi32(15)), scale)
+        });
+        // SAFETY: see above.
+        let high = halves!(at = [0, 8] => unsafe {
+            let bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.as_ptr().add(at).cast()));
+            number(_mm256_srli_epi32::<4>(bytes), scale)
+        });
+        [low, high]
     }
     #[inline(always)]
     fn of_words(bytes: &[u8; 4 * WIDTH], i: u32) -> Avx2 {
         // SAFETY: see above.
-        Avx2([0, 32].map(|at| unsafe {
+        halves!(at = [0, 32] => unsafe {
             let words = _mm256_loadu_si256(bytes.as_ptr().add(at).cast());
             let words = _mm256_srlv_epi32(words, _mm256_set1_epi32(4 * i as i32));
             let whole = _mm256_sub_epi32(_mm256_and_si256(words, _mm256_set1_epi32(15)), _mm256_set1_epi32(8));
             _mm256_cvtepi32_ps(whole)
-        }))
+        })
     }
     #[inline(always)]
     fn of_four_bf16(bits: &[u16; 4]) -> Avx2 {
         // SAFETY: see above; both halves of the table are read.
-        Avx2([0, 32].map(|at| unsafe {
+        halves!(at = [0, 32] => unsafe {
             let four = _mm256_set1_epi64x(bits.as_ptr().cast::<i64>().read_unaligned());
             let spread = _mm256_loadu_si256(SPREAD.as_ptr().add(at).cast());
             _mm256_castsi256_ps(_mm256_shuffle_epi8(four, spread))
-        }))
+        })
     }
     #[inline(always)]
     fn add_product(self, a: Avx2, b: Avx2) -> Avx2 {
         // SAFETY: see above.
-        Avx2([0, 1].map(|v| unsafe { _mm256_fmadd_ps(a.0[v], b.0[v], self.0[v]) }))
+        halves!(v = [0, 1] => unsafe { _mm256_fmadd_ps(a.0[v], b.0[v], self.0[v]) })
     }
     #[inline(always)]
     fn to_array(self) -> [f32; WIDTH] {

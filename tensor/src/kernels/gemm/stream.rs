@@ -28,14 +28,10 @@ const BLOCK: usize = 1 << 17;
 /// About so many blocks there are even of a small matrix, so that no thread waits long for the last one of another.
 const BLOCKS: usize = 8;
 
-/// Rows of the weights that are read side by side.
-const TOGETHER: usize = 2;
-
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// How many bytes ahead of the reading memory is asked for: several rows of the weights. Without it narrow weights, of which a
-/// line lasts long, come at half of the rate, and with 2048 at two thirds (measured on a Xeon).
-const AHEAD: usize = 6144;
+/// How many bytes ahead of the reading memory is asked for where the CPU does not do so early enough by itself.
+const AHEAD: usize = 2048;
 
 /// The rows of a matrix of weights, stored in some format.
 pub(crate) trait Format: Sync {
@@ -46,6 +42,13 @@ pub(crate) trait Format: Sync {
 
     /// Chunks that lie in one cache line, or 1 if a chunk is longer.
     const TO_A_LINE: usize;
+
+    /// Rows that are read side by side: 2, 4 or 8. The narrower the weights, the more the registers must do, and the fewer
+    /// streams it takes to keep the memory busy.
+    const TOGETHER: usize;
+
+    /// Whether memory is asked for ahead: not where a line is used up so soon that the CPU sees what comes next.
+    const ASKS: bool = true;
 
     /// Where a chunk of a row is stored.
     fn at(row: Self::Row<'_>, c: usize) -> *const u8;
@@ -150,6 +153,8 @@ impl<W: Widen> Format for Dense<'_, W> {
         Self: 'b;
 
     const TO_A_LINE: usize = (LINE / (LANES * size_of::<W>())).saturating_sub(1) + 1;
+    const TOGETHER: usize = 2 * size_of::<W>();
+    const ASKS: bool = size_of::<W>() < size_of::<f32>();
 
     #[inline(always)]
     fn at(row: &[W], c: usize) -> *const u8 {
@@ -169,25 +174,27 @@ impl<W: Widen> Format for Dense<'_, W> {
     }
 }
 
-/// The dot products of `R` rows of weights from `row` on with `M` rows of `x`, which are filled with zeros to whole chunks.
+/// The dot products of some rows of the weights with `M` rows of `x`, which are filled with zeros to whole chunks.
 ///
 /// Several rows are read side by side: the elements of `x` are loaded once for all of them, there are sums enough to hide
 /// the latency of a multiply-add, and while those of one row are added up the next rows are not waiting.
 #[inline(always)]
 fn dots<V: Lanes, F: Format, const M: usize, const R: usize>(
     w: &F,
-    row: usize,
+    rows: [usize; R],
     k: usize,
     x: &[Chunk],
 ) -> [[f32; M]; R] {
     let (whole, chunks) = (k / LANES, k.div_ceil(LANES));
-    let stored: [F::Row<'_>; R] = std::array::from_fn(|r| w.row(row + r));
+    let stored: [F::Row<'_>; R] = rows.map(|row| w.row(row));
     let x: [&[Chunk]; M] = std::array::from_fn(|i| &x[i * chunks..][..chunks]);
     let mut sums = [[[V::splat(0.0); 2]; M]; R];
     let lines = whole / F::TO_A_LINE;
     for l in 0..lines {
         for (sums, &stored) in sums.iter_mut().zip(&stored) {
-            prefetch(F::at(stored, l * F::TO_A_LINE).wrapping_add(AHEAD));
+            if F::ASKS {
+                prefetch(F::at(stored, l * F::TO_A_LINE).wrapping_add(AHEAD));
+            }
             F::add_line(stored, l, &x, sums);
         }
     }
@@ -204,7 +211,7 @@ fn dots<V: Lanes, F: Format, const M: usize, const R: usize>(
     for r in 0..R {
         for i in 0..M {
             let [low, high] = sums[r][i];
-            dots[r][i] = w.scale(row + r) * total([low.to_array(), high.to_array()]);
+            dots[r][i] = w.scale(rows[r]) * total([low.to_array(), high.to_array()]);
         }
     }
     dots
@@ -220,8 +227,10 @@ fn total([low, high]: Chunk) -> f32 {
     merge(lanes, |a, b| a + b)
 }
 
-/// Adds the products of rows `rows` of the weights with `M` rows of `x` to rows `first ..` of `c`, which are `n` long. `R`
-/// rows of the weights are read at a time.
+/// Adds the products of rows `rows` of the weights with `M` rows of `x` to rows `first ..` of `c`, which are `n` long.
+///
+/// `R` rows of the weights are read at a time, each from a part of the block of its own: memory is read faster in several
+/// streams, each of which runs on from row to row, than in one that jumps over what was read beside it.
 #[inline(always)]
 fn add_block<V: Lanes, F: Format, const M: usize, const R: usize>(
     w: &F,
@@ -238,15 +247,15 @@ fn add_block<V: Lanes, F: Format, const M: usize, const R: usize>(
             c[0] += dot;
         }
     };
-    let mut j = rows.start;
-    while j + R <= rows.end {
-        for (r, &dots) in dots::<V, F, M, R>(w, j, k, x).iter().enumerate() {
-            add(j + r, dots);
+    let part = rows.len() / R;
+    for step in 0..part {
+        let together: [usize; R] = std::array::from_fn(|r| rows.start + r * part + step);
+        for (j, &dots) in together.into_iter().zip(&dots::<V, F, M, R>(w, together, k, x)) {
+            add(j, dots);
         }
-        j += R;
     }
-    for j in j..rows.end {
-        add(j, dots::<V, F, M, 1>(w, j, k, x)[0]);
+    for j in rows.start + R * part..rows.end {
+        add(j, dots::<V, F, M, 1>(w, [j], k, x)[0]);
     }
 }
 
@@ -255,9 +264,14 @@ at_level! {
     fn block<F: Format, V>(
         w: &F, rows: std::ops::Range<usize>, k: usize, m: usize, x: &[Chunk], c: SharedMut<f32>, at: (usize, usize)
     ) {
-        match m {
-            1 => add_block::<V, F, 1, TOGETHER>(w, rows, k, x, c, at),
-            2 => add_block::<V, F, 2, TOGETHER>(w, rows, k, x, c, at),
+        // Rows of the weights so that their sums fit into the registers.
+        match (m, F::TOGETHER / m) {
+            (1, 8) => add_block::<V, F, 1, 8>(w, rows, k, x, c, at),
+            (1, 4) => add_block::<V, F, 1, 4>(w, rows, k, x, c, at),
+            (1, _) => add_block::<V, F, 1, 2>(w, rows, k, x, c, at),
+            (2, 4) => add_block::<V, F, 2, 4>(w, rows, k, x, c, at),
+            (2, _) => add_block::<V, F, 2, 2>(w, rows, k, x, c, at),
+            (_, 2) => add_block::<V, F, 4, 2>(w, rows, k, x, c, at),
             _ => add_block::<V, F, 4, 1>(w, rows, k, x, c, at),
         }
     }
@@ -302,7 +316,7 @@ pub(super) fn few<F: Format>(size: Size, x: Matrix<f32>, w: &F, add: Add<f32>, c
     for x in x.chunks_mut(chunks) {
         x[..k / LANES].chunks_exact_mut(F::TO_A_LINE).for_each(F::arrange);
     }
-    let rows = (BLOCK / k.max(1)).clamp(1, n.div_ceil(BLOCKS)).next_multiple_of(TOGETHER);
+    let rows = (BLOCK / k.max(1)).clamp(1, n.div_ceil(BLOCKS)).next_multiple_of(F::TOGETHER);
     let out = SharedMut::new(c);
     let work = |b: usize| {
         let range = b * rows..((b + 1) * rows).min(n);
