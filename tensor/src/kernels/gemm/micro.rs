@@ -3,7 +3,7 @@
 use crate::dtype::Float;
 use crate::kernels::simd::Level;
 #[cfg(target_arch = "x86_64")]
-use crate::kernels::simd::prefetch;
+use crate::kernels::simd::{prefetch, prefetch_far};
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
 
@@ -126,7 +126,7 @@ macro_rules! micro {
                         };
                         let whole = k / PART * PART;
                         for start in (0..whole).step_by(PART) {
-                            prefetch(line);
+                            prefetch_far(line);
                             line = line.wrapping_offset(apart);
                             for p in start..start + PART {
                                 if start < H && p < H {
@@ -153,18 +153,19 @@ macro_rules! micro {
                             }
                         };
                         // The rows below come next, and are too many for the CPU to guess. While it works on a line of
-                        // each row, a line of each of those is asked for, three at a time.
+                        // each row, a line of each of those is asked for, three at a time; into the second-level cache,
+                        // because in the first they would drive out the lines that are being read.
                         let whole = k / LINE * LINE;
                         for start in (0..whole).step_by(LINE) {
                             let mut below = a.wrapping_offset(MR as isize * row).wrapping_add(start);
                             for g in 0..MR / 3 {
                                 for i in 0..3 {
-                                    prefetch(below.wrapping_offset(i * row));
+                                    prefetch_far(below.wrapping_offset(i * row));
                                     if start == 0 && 3 * g < H {
                                         ask_for_c(3 * g + i as usize);
                                     }
                                 }
-                                prefetch(line);
+                                prefetch_far(line);
                                 line = line.wrapping_offset(apart);
                                 below = below.wrapping_offset(3 * row);
                                 (0..PART).for_each(|s| step(start + g * PART + s));

@@ -43,16 +43,13 @@ fn pack_any<T: Number>(matrix: Matrix<T>, count: usize, unit: usize, to: &mut [T
         }
         return;
     }
+    // SAFETY: `to` has `deep` columns of `unit` elements, and is ours alone.
+    if unsafe { turned(matrix, count, to.len() / unit, to.as_mut_ptr(), unit) } {
+        return;
+    }
     let mut done = 0;
     #[cfg(target_arch = "x86_64")]
-    if T::DTYPE == DType::F32 && level() == Level::Avx512 {
-        while done < count {
-            let height = (count - done).min(16);
-            // SAFETY: level() reports AVX-512 only after detecting it, and T is f32.
-            unsafe { turn_sixteen(matrix.from(done, 0), height, unit, &mut to[done..]) };
-            done += height;
-        }
-    } else if T::DTYPE == DType::F32 && level() == Level::Avx2 {
+    if T::DTYPE == DType::F32 && level() == Level::Avx2 {
         while count - done >= 8 {
             // SAFETY: level() reports AVX2 only after detecting it, and T is f32.
             unsafe { turn_eight(matrix.from(done, 0), unit, &mut to[done..]) };
@@ -161,20 +158,39 @@ unsafe fn turn_eight<T: Number>(matrix: Matrix<T>, unit: usize, to: &mut [T]) {
     }
 }
 
-/// Up to sixteen rows of a panel, contiguous in the matrix; of their f32 four at a time. `to` begins at the first of the rows.
+/// `to[p * apart + q] = matrix[q][p]` for `count` rows of a matrix, which are contiguous, and `deep` of their elements: `false`,
+/// and nothing done, where no vector instructions do so.
 ///
 /// # Safety
-/// `T` must be f32 and the CPU have AVX-512; `1 <= count <= 16`.
+/// There must be these places, and they must be the caller's alone.
+pub(super) unsafe fn turned<T: Number>(matrix: Matrix<T>, count: usize, deep: usize, to: *mut T, apart: usize) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if T::DTYPE == DType::F32 && level() == Level::Avx512 {
+        for done in (0..count).step_by(16) {
+            let height = (count - done).min(16);
+            // SAFETY: level() reports AVX-512 only after detecting it, and T is f32; the places are the caller's.
+            unsafe { turn_sixteen(matrix.from(done, 0), height, apart, deep, to.add(done)) };
+        }
+        return true;
+    }
+    let _ = (matrix, count, deep, to, apart);
+    false
+}
+
+/// Up to sixteen rows of a panel, contiguous in the matrix; of their f32 four at a time. `to` is the place of the first, and
+/// the columns lie `unit` apart.
+///
+/// # Safety
+/// `T` must be f32 and the CPU have AVX-512; `1 <= count <= 16`, and each of `deep` columns from `to` on have room for the rows.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f")]
-unsafe fn turn_sixteen<T: Number>(matrix: Matrix<T>, count: usize, unit: usize, to: &mut [T]) {
-    let deep = (to.len() + unit - count) / unit;
+unsafe fn turn_sixteen<T: Number>(matrix: Matrix<T>, count: usize, unit: usize, deep: usize, to: *mut T) {
     // Rows that are missing repeat the last one, and are not written.
     let mut rows = [std::ptr::null::<f32>(); 16];
     for (q, row) in rows.iter_mut().enumerate() {
         *row = matrix.data[matrix.at(q.min(count - 1), 0)..][..deep].as_ptr().cast();
     }
-    let (inside, start): (__mmask16, _) = (u16::MAX >> (16 - count), to.as_mut_ptr().cast::<f32>());
+    let (inside, start): (__mmask16, _) = (u16::MAX >> (16 - count), to.cast::<f32>());
     let whole = deep / 4 * 4;
     for p in (0..whole).step_by(4) {
         // In the four lanes of `x[i]` rows i, 4 + i, 8 + i and 12 + i: what is to stand side by side ends in one lane.
@@ -202,7 +218,10 @@ unsafe fn turn_sixteen<T: Number>(matrix: Matrix<T>, count: usize, unit: usize, 
         }
     }
     for p in whole..deep {
-        (0..count).for_each(|q| to[p * unit + q] = matrix.data[matrix.at(q, p)]);
+        for q in 0..count {
+            // SAFETY: as above.
+            unsafe { *to.add(p * unit + q) = matrix.data[matrix.at(q, p)] };
+        }
     }
 }
 

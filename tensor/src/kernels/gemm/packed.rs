@@ -1,7 +1,7 @@
 //! The packed path: blocks of A and B are packed into panels, and tasks of C multiply them.
 
 use super::micro::{Ahead, Kernel, Left, Tile};
-use super::pack::pack_panel;
+use super::pack::{pack_panel, turned};
 use super::{Add, Matrix, Size};
 use crate::dtype::Float;
 use crate::kernels::parallel::{self, SharedMut};
@@ -372,14 +372,21 @@ unsafe fn turn<T: Float>(
     add: Add<T>,
     product: &[T],
     (height, width): (usize, usize),
-    turned: &mut [T],
+    room: &mut [T],
     out: &SharedMut<T>,
     to: (usize, usize),
     stride: usize,
 ) {
+    // SAFETY: the block lies inside C.
+    let start = unsafe { out.as_ptr().add(to.0 * stride + to.1) };
+    let rows = Matrix { data: product, offset: 0, row: width as isize, column: 1 };
     let add = if matches!(add, Add::Output) { add } else { Add::Nothing };
-    pack_panel(Matrix { data: product, offset: 0, row: width as isize, column: 1 }, height, height, width, turned);
-    for (q, sums) in turned[..height * width].chunks_exact(height).enumerate() {
+    // SAFETY: the block is the caller's, and `start` where it begins in C.
+    if matches!(add, Add::Nothing) && unsafe { turned(rows, height, width, start, stride) } {
+        return;
+    }
+    pack_panel(rows, height, height, width, room);
+    for (q, sums) in room[..height * width].chunks_exact(height).enumerate() {
         // SAFETY: a part of a row of the block.
         let c = unsafe { out.slice((to.0 + q) * stride + to.1, height) };
         put(add, sums, c);
