@@ -148,6 +148,10 @@ mod tests {
         // A table that is itself computed.
         loss(&(&inner * 1.0)).backward();
         assert!(inner.grad().unwrap().tensor().allclose(&held, 1e-14, 0.0));
+        // What came first may be one number seen as many.
+        let spread = made();
+        (spread.embedding(&ids).sum() + spread.sum()).backward();
+        assert_eq!(spread.grad().unwrap().to_vec::<f64>(), [2.0, 2.0, 1.0, 1.0, 3.0, 3.0]);
         let dtable = crate::grad(&[&loss(&inner)], &[&inner], Default::default())[0].clone().unwrap();
         assert!(dtable.tensor().allclose(&held, 1e-14, 0.0));
     }
