@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use tensor::Tensor;
 
 use crate::mode::{is_anomaly_enabled, is_grad_enabled, pulling, with_pass_mode};
+use crate::pending::{Gradients, Pending, Receiver, Waiting};
 use crate::step::{Edge, Need, Step};
 use crate::var::{Leaf, Origin, Var};
 use crate::{anomaly, checkpoint};
@@ -240,68 +241,6 @@ enum Deposit {
     IntoLeaves,
     /// One gradient per wanted input.
     Capture(Vec<Option<Var>>),
-}
-
-/// Who waits for gradients.
-enum Receiver {
-    Leaf(Rc<Leaf>),
-    Step(Rc<Step>),
-}
-
-/// One gradient per output of a step, or the one of a leaf.
-type Gradients = SmallVec<[Option<Var>; 1]>;
-
-/// Someone who waits, with what has come so far.
-struct Waiting {
-    seq: u64,
-    receiver: Receiver,
-    gradients: Gradients,
-}
-
-/// All who wait, to be visited from the youngest to the oldest.
-#[derive(Default)]
-struct Pending {
-    /// Younger than everyone in the map, which most steps of a graph thus never enter.
-    youngest: Option<Waiting>,
-    older: BTreeMap<u64, Waiting>,
-}
-
-impl Pending {
-    fn pop(&mut self) -> Option<Waiting> {
-        self.youngest.take().or_else(|| self.older.pop_last().map(|(_, waiting)| waiting))
-    }
-
-    /// Takes away what has come for `target`, if anything has.
-    fn take(&mut self, target: &Origin) -> Option<Var> {
-        let (seq, output) = target.number();
-        let waiting = match &mut self.youngest {
-            Some(youngest) if youngest.seq == seq => Some(youngest),
-            _ => self.older.get_mut(&seq),
-        };
-        waiting.and_then(|waiting| waiting.gradients[output as usize].take())
-    }
-
-    /// What has come for the step or leaf of `target`, which waits from now on.
-    fn gradients(&mut self, target: &Origin) -> &mut Gradients {
-        let seq = target.number().0;
-        let waiting = || match target {
-            Origin::Constant(_) => unreachable!("a constant has no gradient"),
-            Origin::Leaf(leaf) => Waiting { seq, receiver: Receiver::Leaf(leaf.clone()), gradients: smallvec![None] },
-            Origin::Step(step, _) => {
-                let gradients = smallvec![None; step.outputs as usize];
-                Waiting { seq, receiver: Receiver::Step(step.clone()), gradients }
-            }
-        };
-        let first = self.youngest.as_ref().map(|youngest| youngest.seq);
-        if first.or_else(|| self.older.last_key_value().map(|(&seq, _)| seq)) < Some(seq) {
-            let displaced = self.youngest.replace(waiting());
-            self.older.extend(displaced.map(|waiting| (waiting.seq, waiting)));
-        }
-        match &mut self.youngest {
-            Some(youngest) if youngest.seq == seq => &mut youngest.gradients,
-            _ => &mut self.older.entry(seq).or_insert_with(waiting).gradients,
-        }
-    }
 }
 
 /// One pass. Its state is its own: a pullback or hook may run another pass, even over the same graph.

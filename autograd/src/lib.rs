@@ -34,6 +34,7 @@ mod hooks;
 mod mode;
 pub mod operations;
 mod ops;
+mod pending;
 mod record;
 mod reference;
 mod report;

@@ -43,7 +43,7 @@ fn pack_any<T: Number>(matrix: Matrix<T>, count: usize, unit: usize, to: &mut [T
         }
         return;
     }
-    // SAFETY: `to` has `deep` columns of `unit` elements, and is ours alone.
+    // SAFETY: `to` is columns of `unit` elements, at least `count`, and ours alone.
     if unsafe { turned(matrix, count, to.len() / unit, to.as_mut_ptr(), unit) } {
         return;
     }

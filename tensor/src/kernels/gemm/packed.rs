@@ -367,7 +367,7 @@ impl<T: Float> Block<'_, T> {
 /// with is a bias already.
 ///
 /// # Safety
-/// The block of C must belong to the caller alone.
+/// The block must lie inside C and belong to the caller alone.
 unsafe fn turn<T: Float>(
     add: Add<T>,
     product: &[T],
