@@ -2,8 +2,8 @@
 
 use crate::kernels::math::Math;
 use crate::kernels::parallel::{self, SharedMut};
-use crate::kernels::rows::{Rows, ask, max_of, rows_per_block, sum_of, sum_of_pairs, sum_of_while};
-use crate::kernels::simd::vectorised;
+use crate::kernels::rows::{LANES, Rows, ask, max_of, merge, rows_per_block, sum_of, sum_of_pairs};
+use crate::kernels::simd::{Simd, vectorised};
 use crate::tensor::View;
 
 /// What the loss of a row is made of: `-gain * log p[target] - smooth * sum over c of weight[c] log p[c]`.
@@ -29,24 +29,31 @@ impl<T: Math> Terms<'_, T> {
     }
 }
 
-/// Logits whose powers are added up while they are in the first-level cache: what a greater one that comes later takes off
-/// the sum so far is a factor.
-const PART: usize = 2048;
+/// Logits that are worked on before anybody asks whether they are greater than those before; so far ahead memory is asked
+/// for.
+const PART: usize = 4096;
+/// By so much logits may exceed the number from which their powers are measured: `e^SLACK` times any number of them is finite.
+const SLACK: f64 = 32.0;
 
 vectorised! {
-    /// The greatest logit of a row, and the sum of `e^(x - greatest)`.
+    /// The greatest logit of a row, and the sum of `e^(x - greatest)`, in one pass.
+    ///
+    /// Powers are measured from the greatest logit of the first part. A part with one that is far greater is done again.
     fn normaliser<S, T: Math>(x: &[T]) -> (T, T) {
-        let (mut max, mut sum) = (T::LOWEST, T::ZERO);
+        let (mut max, mut from, mut sums) = (T::LOWEST, max_of(&x[..PART.min(x.len())]), [T::ZERO; LANES]);
         for x in x.chunks(PART) {
-            let greatest = max_of(x);
-            if greatest > max {
-                sum = sum * (max - greatest).exp_below::<S>();
-                max = greatest;
-            }
-            // As long as all logits are negative infinity any finite number will do: the powers are 0.
-            let from = if max == T::LOWEST { T::ZERO } else { max };
-            sum += sum_of_while(x, |x| (x - from).exp_below::<S>(), |c| ask(x, PART, c));
+            let (greatest, added) = powers::<S, T>(x, from, sums);
+            sums = if greatest > from + T::of(SLACK) {
+                let shrink = (from - greatest).exp_below::<S>();
+                from = greatest;
+                powers::<S, T>(x, from, sums.map(|sum| sum * shrink)).1
+            } else {
+                added
+            };
+            max = if greatest > max { greatest } else { max };
         }
+        let sum = merge(sums, |a, b| a + b);
+        let sum = if max > from { sum * (from - max).exp_below::<S>() } else { sum };
         // No probabilities come of nothing but negative infinities.
         (max, if max == T::LOWEST && !x.is_empty() { T::of(f64::NAN) } else { sum })
     }
@@ -74,6 +81,29 @@ vectorised! {
             *dx = (x - max).exp_below::<S>() * scale - shift * w;
         }
     }
+}
+
+/// The greatest of `x`, and sums to which the powers `e^(x - from)` are added.
+#[inline(always)]
+fn powers<S: Simd, T: Math>(x: &[T], from: T, mut sums: [T; LANES]) -> (T, [T; LANES]) {
+    // As long as all logits are negative infinity any finite number will do: the powers are 0.
+    let from = if from == T::LOWEST { T::ZERO } else { from };
+    let mut greatest = [T::LOWEST; LANES];
+    let take = |sum: &mut T, greatest: &mut T, x: T| {
+        *sum += (x - from).exp_below::<S>();
+        *greatest = if x > *greatest { x } else { *greatest };
+    };
+    let (whole, rest) = x.as_chunks::<LANES>();
+    for (c, chunk) in whole.iter().enumerate() {
+        ask(x, PART, c);
+        for l in 0..LANES {
+            take(&mut sums[l], &mut greatest[l], chunk[l]);
+        }
+    }
+    for (l, &x) in rest.iter().enumerate() {
+        take(&mut sums[l], &mut greatest[l], x);
+    }
+    (merge(greatest, |a, b| if b > a { b } else { a }), sums)
 }
 
 /// The loss of each row, and its `(greatest logit, sum of e^(x - greatest))` for the way back.
@@ -149,7 +179,8 @@ mod tests {
         const HIDDEN: f32 = f32::NEG_INFINITY;
         let logit = |i: usize| ((i * 7919) % 1013) as f32 / 50.0 - 10.0;
         for n in [1, 70, PART, 3 * PART + 5] {
-            for rising in [0.0, 0.01, -0.01] {
+            // From part to part a little, or so much that powers are measured anew.
+            for rising in [0.0, 0.002, 0.01, -0.01] {
                 // At first all are plain, then some and then a whole part hidden.
                 for hidden in [0, n / 2, n - 1] {
                     let x: Vec<f32> =

@@ -1,8 +1,8 @@
-//! Dropout: the random bits of a draw, many at a time.
+//! Dropout: the random numbers of a draw, many at a time.
 //!
 //! They are those of the generator that [`DrawKey::block`] gives, ChaCha with 8 rounds (Bernstein, "ChaCha, a variant of
 //! Salsa20", 2008), whose blocks of 16 numbers do not depend on one another: here each lane of a vector works on a block of
-//! its own. Of a number only the comparison with the threshold is kept.
+//! its own. Neighbouring elements get numbers of different blocks, so that none has to change its lane.
 
 use crate::DrawKey;
 use crate::dtype::Float;
@@ -14,41 +14,42 @@ use crate::random::BLOCK;
 /// Numbers of a block of the generator.
 const WORDS: usize = 16;
 /// Blocks worked on side by side.
-const SIDE: usize = 64;
-/// Numbers of so many blocks.
+const SIDE: usize = 32;
+/// Elements that get the numbers of so many blocks: element `e` that of block `e % SIDE` and of its word `e / SIDE`.
 const PART: usize = SIDE * WORDS;
-/// The bit of each number of a block.
-const BIT: [u32; WORDS] = {
-    let mut bits = [0; WORDS];
-    let mut w = 0;
-    while w < WORDS {
-        bits[w] = 1 << w;
-        w += 1;
-    }
-    bits
-};
 
 /// One word of the state of each block.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 struct Word([u32; SIDE]);
 
-/// The quarter round on four words of the state.
+/// `a + b`.
 #[inline(always)]
-fn quarter(state: &mut [Word; WORDS], words: [usize; 4]) {
-    let [a, b, c, d] = state.get_disjoint_mut(words).expect("four different words");
-    for (((at_a, at_b), at_c), at_d) in a.0.iter_mut().zip(&mut b.0).zip(&mut c.0).zip(&mut d.0) {
-        let (mut a, mut b, mut c, mut d) = (*at_a, *at_b, *at_c, *at_d);
-        a = a.wrapping_add(b);
-        d = (d ^ a).rotate_left(16);
-        c = c.wrapping_add(d);
-        b = (b ^ c).rotate_left(12);
-        a = a.wrapping_add(b);
-        d = (d ^ a).rotate_left(8);
-        c = c.wrapping_add(d);
-        b = (b ^ c).rotate_left(7);
-        (*at_a, *at_b, *at_c, *at_d) = (a, b, c, d);
-    }
+fn sum(a: Word, b: Word) -> Word {
+    let mut out = a;
+    out.0.iter_mut().zip(b.0).for_each(|(a, b)| *a = a.wrapping_add(b));
+    out
+}
+
+/// The bits in which `a` and `b` differ, rotated.
+#[inline(always)]
+fn mixed(a: Word, b: Word, rotation: u32) -> Word {
+    let mut out = a;
+    out.0.iter_mut().zip(b.0).for_each(|(a, b)| *a = (*a ^ b).rotate_left(rotation));
+    out
+}
+
+/// The quarter round on four words of the state: word by word, so that as much as there is room for stays in registers.
+#[inline(always)]
+fn quarter(state: &mut [Word; WORDS], [a, b, c, d]: [usize; 4]) {
+    state[a] = sum(state[a], state[b]);
+    state[d] = mixed(state[d], state[a], 16);
+    state[c] = sum(state[c], state[d]);
+    state[b] = mixed(state[b], state[c], 12);
+    state[a] = sum(state[a], state[b]);
+    state[d] = mixed(state[d], state[a], 8);
+    state[c] = sum(state[c], state[d]);
+    state[b] = mixed(state[b], state[c], 7);
 }
 
 /// Rounds on the columns and on the diagonals of the state.
@@ -66,36 +67,28 @@ fn two_rounds(state: &mut [Word; WORDS]) {
 }
 
 vectorised! {
-    /// Which numbers of the blocks `first .. first + SIDE` are at least `threshold`: a bit for each number of a block. What
-    /// the bits will be applied to is asked for meanwhile.
-    fn kept<S, T: Float>(key: [u32; 8], first: u32, threshold: u32, bits: &mut [u32; SIDE], x: &[T], out: &[T]) {
-        let mut start = [0; WORDS];
+    /// `out = scale x` where the number from blocks `first .. first + SIDE` is at least `threshold`, else 0. What comes after
+    /// `x` and `out` is asked for meanwhile.
+    fn part<S, T: Float>(key: [u32; 8], first: u32, threshold: u32, scale: T, x: &[T; PART], out: &mut [T; PART]) {
         // "expand 32-byte k"
-        start[..4].copy_from_slice(&[0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574]);
-        start[4..12].copy_from_slice(&key);
-        let mut start = start.map(|word| Word([word; SIDE]));
+        let constants = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
+        let mut start = [Word([0; SIDE]); WORDS];
+        for (start, word) in start.iter_mut().zip(constants.into_iter().chain(key)) {
+            *start = Word([word; SIDE]);
+        }
         start[12].0.iter_mut().zip(first..).for_each(|(number, block)| *number = block);
         let mut state = start;
         for i in 0..4 {
             for c in i * PART / LANES / 4..(i + 1) * PART / LANES / 4 {
-                ask(x, 0, c);
-                ask(out, 0, c);
+                ask(x, PART, c);
+                ask(out, PART, c);
             }
             two_rounds(&mut state);
         }
-        *bits = [0; SIDE];
-        for ((state, start), bit) in state.iter().zip(&start).zip(BIT) {
-            for ((bits, state), start) in bits.iter_mut().zip(&state.0).zip(&start.0) {
-                *bits |= if state.wrapping_add(*start) >= threshold { bit } else { 0 };
-            }
-        }
-    }
-
-    /// `out = scale x` where a bit is set, else 0.
-    fn apply<S, T: Float>(bits: &[u32], scale: T, x: &[T], out: &mut [T]) {
-        for ((out, x), &bits) in out.chunks_mut(WORDS).zip(x.chunks(WORDS)).zip(bits) {
-            for ((out, &x), bit) in out.iter_mut().zip(x).zip(&BIT) {
-                *out = if bits & bit != 0 { x * scale } else { T::ZERO };
+        for (w, (state, start)) in state.iter().zip(&start).enumerate() {
+            let (x, out) = (&x[w * SIDE..][..SIDE], &mut out[w * SIDE..][..SIDE]);
+            for l in 0..SIDE {
+                out[l] = if state.0[l].wrapping_add(start.0[l]) >= threshold { x[l] * scale } else { T::ZERO };
             }
         }
     }
@@ -104,11 +97,16 @@ vectorised! {
 /// `out = scale x` where the draw's number is at least `threshold`, else 0.
 pub(crate) fn dropout<T: Float>(key: DrawKey, threshold: u32, scale: T, x: &[T], out: &mut [T]) {
     parallel::for_each_chunk(out, BLOCK, |i, out| {
-        let mut bits = [0; SIDE];
         let x = &x[i * BLOCK..][..out.len()];
-        for (k, (out, x)) in out.chunks_mut(PART).zip(x.chunks(PART)).enumerate() {
-            kept(key.words(i), (k * SIDE) as u32, threshold, &mut bits, x, out);
-            apply(&bits, scale, x, out);
+        let ((outs, out_rest), (xs, x_rest)) = (out.as_chunks_mut::<PART>(), x.as_chunks::<PART>());
+        for (k, (out, x)) in outs.iter_mut().zip(xs).enumerate() {
+            part(key.words(i), (k * SIDE) as u32, threshold, scale, x, out);
+        }
+        if !x_rest.is_empty() {
+            let (mut x, mut out) = ([T::ZERO; PART], [T::ZERO; PART]);
+            x[..x_rest.len()].copy_from_slice(x_rest);
+            part(key.words(i), (xs.len() * SIDE) as u32, threshold, scale, &x, &mut out);
+            out_rest.copy_from_slice(&out[..x_rest.len()]);
         }
     });
 }
@@ -128,8 +126,12 @@ mod tests {
             dropout(key, threshold, 2.0, &x, &mut out);
             for (i, (out, x)) in out.chunks(BLOCK).zip(x.chunks(BLOCK)).enumerate() {
                 let mut rng = key.block(i);
-                for (out, x) in out.iter().zip(x) {
-                    assert_eq!(*out, if rng.random::<u32>() >= threshold { 2.0 * x } else { 0.0 }, "{i}");
+                for (out, x) in out.chunks(PART).zip(x.chunks(PART)) {
+                    let numbers: Vec<u32> = (0..PART).map(|_| rng.random()).collect();
+                    for (e, (out, x)) in out.iter().zip(x).enumerate() {
+                        let kept = numbers[e % SIDE * WORDS + e / SIDE] >= threshold;
+                        assert_eq!(*out, if kept { 2.0 * x } else { 0.0 }, "{i}: {e}");
+                    }
                 }
             }
         }

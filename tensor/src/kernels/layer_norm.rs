@@ -7,11 +7,14 @@ use crate::dtype::Float;
 use crate::kernels::parallel::{self, SharedMut};
 use crate::kernels::rows::{LANES, ahead_of, ask, merge, rows_per_block, sum_of_while};
 use crate::kernels::simd::vectorised;
+use crate::storage::Storage;
 
-/// So many rows at least, and so many at most unless they are short, share a partial sum of the gradients of weight and
-/// bias: partial sums of few rows are another array to write and to read.
-const ROWS: std::ops::RangeInclusive<usize> = 16..=64;
-/// About so many partial sums there are at least.
+/// So many rows at least share a partial sum of the gradients of weight and bias: partial sums of few rows are another
+/// array to write and to read.
+const LEAST: usize = 16;
+/// So many rows at most are added up in their own precision.
+const MOST: usize = 64;
+/// About so many partial sums there are.
 const PARTS: usize = 64;
 
 vectorised! {
@@ -51,8 +54,17 @@ vectorised! {
         (mean, rstd)
     }
 
-    /// The means over one row of `g = dy w` and of `g` times the normalised row. The row of `x` that is `ahead` is asked for.
-    fn means_of_row<S, T: Float>(dy: &[T], x: &[T], weight: &[T], moments: (T, T), ahead: usize) -> [T; 2] {
+    /// The means over one row of `g = dy w` and of `g` times the normalised row; and, unless they are empty, the row's share
+    /// is added to the gradients of weight and bias. The rows of `dy` and `x` that are `ahead` are asked for.
+    fn first_visit<S, T: Float>(
+        dy: &[T],
+        x: &[T],
+        weight: &[T],
+        moments: (T, T),
+        dweight: &mut [T],
+        dbias: &mut [T],
+        ahead: usize,
+    ) -> [T; 2] {
         let (mean, rstd) = moments;
         let count = T::of(x.len() as f64);
         let (mut sum_g, mut sum_gx) = ([T::ZERO; LANES], [T::ZERO; LANES]);
@@ -60,21 +72,36 @@ vectorised! {
             *sum_g += dy * w;
             *sum_gx = S::mul_add(dy * w, x - mean, *sum_gx);
         };
+        let add_share = |dw: &mut T, db: &mut T, dy: T, x: T| {
+            *dw += dy * (x - mean) * rstd;
+            *db += dy;
+        };
         let ((dys, dy), (xs, x), (ws, w)) = (dy.as_chunks::<LANES>(), x.as_chunks::<LANES>(), weight.as_chunks::<LANES>());
+        let ((dws, dw), (dbs, db)) = (dweight.as_chunks_mut::<LANES>(), dbias.as_chunks_mut::<LANES>());
+        let mut shares = dws.iter_mut().zip(dbs);
         for ((dy, x), w) in dys.iter().zip(xs).zip(ws) {
+            ask(dy, ahead, 0);
             ask(x, ahead, 0);
             for l in 0..LANES {
                 add(&mut sum_g[l], &mut sum_gx[l], (dy[l], x[l], w[l]));
+            }
+            if let Some((dw, db)) = shares.next() {
+                for l in 0..LANES {
+                    add_share(&mut dw[l], &mut db[l], dy[l], x[l]);
+                }
             }
         }
         for l in 0..dy.len() {
             add(&mut sum_g[l], &mut sum_gx[l], (dy[l], x[l], w[l]));
         }
+        for (l, (dw, db)) in dw.iter_mut().zip(db).enumerate() {
+            add_share(dw, db, dy[l], x[l]);
+        }
         let plus = |a, b| a + b;
         [merge(sum_g, plus) / count, merge(sum_gx, plus) * rstd / count]
     }
 
-    /// The gradient of one row's input, from the [means](means_of_row). The one that is `ahead` is asked for.
+    /// The gradient of one row's input, from the means of the [first visit](first_visit). The one that is `ahead` is asked for.
     fn backward_row<S, T: Float>(
         dy: &[T],
         x: &[T],
@@ -96,33 +123,6 @@ vectorised! {
         }
         for (l, dx) in dx.iter_mut().enumerate() {
             *dx = of((dy[l], x[l], w[l]));
-        }
-    }
-
-    /// Adds one row's share to the gradients of weight and bias. The row of `dy` that is `ahead` is asked for.
-    fn add_row<S, T: Float>(
-        dy: &[T],
-        x: &[T],
-        moments: (T, T),
-        dweight: &mut [T],
-        dbias: &mut [T],
-        ahead: usize,
-    ) {
-        let (mean, rstd) = moments;
-        let add = |dw: &mut T, db: &mut T, dy: T, x: T| {
-            *dw += dy * (x - mean) * rstd;
-            *db += dy;
-        };
-        let ((dys, dy), (xs, x)) = (dy.as_chunks::<LANES>(), x.as_chunks::<LANES>());
-        let ((dws, dw), (dbs, db)) = (dweight.as_chunks_mut::<LANES>(), dbias.as_chunks_mut::<LANES>());
-        for (((dw, db), dy), x) in dws.iter_mut().zip(dbs).zip(dys).zip(xs) {
-            ask(dy, ahead, 0);
-            for l in 0..LANES {
-                add(&mut dw[l], &mut db[l], dy[l], x[l]);
-            }
-        }
-        for (l, (dw, db)) in dw.iter_mut().zip(db).enumerate() {
-            add(dw, db, dy[l], x[l]);
         }
     }
 }
@@ -178,39 +178,60 @@ pub(crate) struct Saved<'a, T> {
 }
 
 /// The gradients of input, weight and bias, of those that are wanted, in one pass over the rows. Those of weight and bias
-/// are added up in blocks of rows, the blocks in order and in double precision.
+/// are added up in blocks of rows, in double precision beyond a few of them, and the blocks in order.
 pub(crate) fn backward<T: Float>(s: Saved<T>, width: usize, [dx, dweight, dbias]: [Option<&mut [T]>; 3]) {
     let total = s.mean.len();
-    let together = (total / PARTS).clamp(*ROWS.start(), *ROWS.end());
-    let (sums, least) = if dweight.is_some() || dbias.is_some() { (2 * width, together) } else { (0, 1) };
+    let (sums, least) = match (&dweight, &dbias) {
+        (None, None) => (0, 1),
+        _ => (2 * width, (total / PARTS).max(LEAST)),
+    };
     let rows = rows_per_block(width).max(least);
-    let mut partial = vec![T::ZERO; total.div_ceil(rows) * sums];
+    let mut partial = vec![0.0; total.div_ceil(rows) * sums];
     let (dx, shared) = (dx.map(SharedMut::new), SharedMut::new(&mut partial));
     let weight = weight_or_ones(s.weight, width);
-    parallel::for_each_block(total.div_ceil(rows), |block| {
-        // SAFETY: the sums of a block belong to it alone.
-        let (dw, db) = unsafe { shared.slice(block * sums, sums) }.split_at_mut(sums / 2);
-        let (first, count) = (block * rows, rows.min(total - block * rows));
-        for r in 0..count {
-            let (row, ahead) = (first + r, ahead_of(r, count, width));
-            let at = row * width..(row + 1) * width;
-            let (dy, x, moments) = (&s.dy[at.clone()], &s.x[at.clone()], (s.mean[row], s.rstd[row]));
-            if sums > 0 {
-                add_row(dy, x, moments, dw, db, ahead);
+    parallel::for_each_block_with(
+        total.div_ceil(rows),
+        || {
+            let mut few = Storage::new(T::DTYPE, sums);
+            few.as_slice_mut().fill(T::ZERO);
+            few
+        },
+        |few, block| {
+            let few = few.as_slice_mut::<T>();
+            // SAFETY: the sums of a block belong to it alone.
+            let many = unsafe { shared.slice(block * sums, sums) };
+            let (first, count) = (block * rows, rows.min(total - block * rows));
+            let of = |r: usize| {
+                let (row, at) = (first + r, (first + r) * width);
+                (&s.dy[at..][..width], &s.x[at..][..width], (s.mean[row], s.rstd[row]))
+            };
+            let mut visit = |r: usize| {
+                let ((dy, x, moments), (dw, db)) = (of(r), few.split_at_mut(sums / 2));
+                let [mean_g, mean_gx] = first_visit(dy, x, &weight, moments, dw, db, ahead_of(r, count, width));
+                if (r + 1) % MOST == 0 || r + 1 == count {
+                    for (many, few) in many.iter_mut().zip(few.iter_mut()) {
+                        *many += few.to_f64();
+                        *few = T::ZERO;
+                    }
+                }
+                [if s.centred { mean_g } else { T::ZERO }, mean_gx]
+            };
+            for r in 0..count {
+                let means = visit(r);
+                if let Some(dx) = &dx {
+                    let (dy, x, moments) = of(r);
+                    // SAFETY: each row belongs to one block.
+                    let dx = unsafe { dx.slice((first + r) * width, width) };
+                    backward_row(dy, x, &weight, moments, means, dx, ahead_of(r, count, width));
+                }
             }
-            if let Some(dx) = &dx {
-                let [mean_g, mean_gx] = means_of_row(dy, x, &weight, moments, ahead);
-                let means = [if s.centred { mean_g } else { T::ZERO }, mean_gx];
-                // SAFETY: each row belongs to one block.
-                backward_row(dy, x, &weight, moments, means, unsafe { dx.slice(at.start, width) }, ahead);
-            }
-        }
-    });
+        },
+    );
     for (first, out) in [(0, dweight), (width, dbias)] {
         let Some(out) = out else { continue };
         let mut total = vec![0.0; width];
         for sums in partial.chunks((2 * width).max(1)) {
-            total.iter_mut().zip(&sums[first..]).for_each(|(total, sum)| *total += sum.to_f64());
+            total.iter_mut().zip(&sums[first..]).for_each(|(total, sum)| *total += sum);
         }
         out.iter_mut().zip(total).for_each(|(out, total)| *out = T::of(total));
     }

@@ -17,8 +17,7 @@ use crate::kernels::simd::Simd;
 /// For f32 each result is within 2 units in the last place; `tensor/tests/precision.rs` measures all of them.
 pub(crate) trait Math: Float {
     fn exp<S: Simd>(self) -> Self;
-    /// `e^x` for `x` up to 0, or hardly above, in fewer steps than [`exp`](Math::exp). Where that is no normal number the
-    /// result may be 0.
+    /// `e^x` for `x` up to 88, in fewer steps than [`exp`](Math::exp). Where that is no normal number the result may be 0.
     fn exp_below<S: Simd>(self) -> Self;
     fn exp2<S: Simd>(self) -> Self;
     fn expm1<S: Simd>(self) -> Self;

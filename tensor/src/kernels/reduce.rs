@@ -6,8 +6,8 @@
 
 use crate::dtype::{Float, Number};
 use crate::kernels::map::{PIECE, Piece};
-use crate::kernels::parallel::{self, GRAIN};
-use crate::kernels::rows::merge;
+use crate::kernels::parallel::{self, GRAIN, SharedMut};
+use crate::kernels::rows::{Aligned, ask, merge};
 use crate::kernels::simd::{Simd, vectorised};
 use crate::kernels::walk::Walk;
 use crate::layout::Layout;
@@ -222,6 +222,10 @@ const SEGMENT: usize = 64 * 1024;
 const COLUMNS: usize = 1024;
 /// Columns of a block of a matrix that is cut by columns, not by rows.
 const STRIP: usize = 256;
+/// About so many elements ahead, in whole rows, memory is asked for where rows are folded.
+const AHEAD: usize = 1536;
+/// No more segments of columns than about so many: what each gives is another array to write and to read.
+const SEGMENTS: usize = 128;
 /// Rows folded into column lanes before these are emptied into the accumulators.
 const ROWS: usize = 64;
 
@@ -255,9 +259,16 @@ vectorised! {
         acc
     }
 
-    /// Folds a row of elements into one lane per column.
-    fn fold_row<S, T: Element, R: Reduce<T>>(r: R, lanes: &mut [R::Lane], x: &[T]) {
-        for (lane, &x) in lanes.iter_mut().zip(x) {
+    /// Folds a row of elements into one lane per column. The row that is `ahead` is [asked for](ask).
+    fn fold_row<S, T: Element, R: Reduce<T>>(r: R, lanes: &mut [R::Lane], x: &[T], ahead: usize) {
+        let ((xs, x_rest), (chunks, rest)) = (x.as_chunks::<LANES>(), lanes.as_chunks_mut::<LANES>());
+        for (c, (lanes, xs)) in chunks.iter_mut().zip(xs).enumerate() {
+            ask(x, ahead, c);
+            for l in 0..LANES {
+                lanes[l] = r.step::<S>(lanes[l], xs[l]);
+            }
+        }
+        for (lane, &x) in rest.iter_mut().zip(x_rest) {
             *lane = r.step::<S>(*lane, x);
         }
     }
@@ -332,7 +343,7 @@ fn reduce_rows<T: Element, R: Reduce<T>>(r: R, x: &[T], outputs: &Walk<1>, input
 fn reduce_columns<T: Element, R: Reduce<T>>(r: R, x: &[T], outputs: &Walk<1>, inputs: &Walk<1>, out: &mut [R::Out]) {
     let (columns, _) = outputs.inner();
     let (rows, (_, [row_step])) = (inputs.total(), inputs.inner());
-    let segment = (SEGMENT / columns).max(ROWS);
+    let segment = (SEGMENT / columns).max(ROWS).max(rows / SEGMENTS);
     let segments = rows.div_ceil(segment).max(1);
     let groups = out.len() / columns;
     // partial[group][segment][column]
@@ -347,9 +358,10 @@ fn reduce_columns<T: Element, R: Reduce<T>>(r: R, x: &[T], outputs: &Walk<1>, in
         outputs.for_runs(group * columns..group * columns + 1, |_, [at], _| base = at);
         for (k, accs) in accs.chunks_mut(COLUMNS).enumerate() {
             let base = base + first_column + k * COLUMNS;
-            let mut lanes = [r.lane(); COLUMNS];
-            let lanes = &mut lanes[..accs.len()];
+            let mut lanes = Aligned([r.lane(); COLUMNS]);
+            let lanes = &mut lanes.0[..accs.len()];
             let mut filled = 0;
+            let ahead = (row_step as usize).wrapping_mul((AHEAD / lanes.len()).max(1));
             let mut empty = |lanes: &mut [R::Lane]| {
                 for (acc, lane) in accs.iter_mut().zip(lanes) {
                     *acc = r.take(*acc, *lane);
@@ -359,7 +371,7 @@ fn reduce_columns<T: Element, R: Reduce<T>>(r: R, x: &[T], outputs: &Walk<1>, in
             inputs.for_runs(s * segment..((s + 1) * segment).min(rows), |_, [at], len| {
                 for j in 0..len {
                     let at = base.wrapping_add((at as isize + j as isize * row_step) as usize);
-                    fold_row(r, lanes, &x[at..][..lanes.len()]);
+                    fold_row(r, lanes, &x[at..][..lanes.len()], ahead);
                     filled += 1;
                     if filled % ROWS == 0 {
                         empty(lanes);
@@ -369,12 +381,35 @@ fn reduce_columns<T: Element, R: Reduce<T>>(r: R, x: &[T], outputs: &Walk<1>, in
             empty(lanes);
         }
     });
-    for (group, out) in out.chunks_mut(columns).enumerate() {
-        for (c, out) in out.iter_mut().enumerate() {
-            let parts = (0..segments).map(|s| partial[(group * segments + s) * columns + c]);
-            *out = r.finish(parts.fold(r.start(), |acc, part| r.merge(acc, part)));
+    merge_segments(r, &partial, columns, segments, out);
+}
+
+/// The results of the columns: what their segments gave, `partial[group][segment][column]`, merged in order.
+fn merge_segments<T: Element, R: Reduce<T>>(
+    r: R,
+    partial: &[R::Acc],
+    columns: usize,
+    segments: usize,
+    out: &mut [R::Out],
+) {
+    let groups = SharedMut::new(out);
+    let strips = columns.div_ceil(STRIP);
+    let work = |block: usize| {
+        let (group, first) = (block / strips, block % strips * STRIP);
+        let width = STRIP.min(columns - first);
+        // Segment by segment, not column by column: neighbours lie side by side in memory.
+        let mut accs = [r.start(); STRIP];
+        for segment in partial[group * segments * columns..][..segments * columns].chunks_exact(columns) {
+            for (acc, &part) in accs.iter_mut().zip(&segment[first..][..width]) {
+                *acc = r.merge(*acc, part);
+            }
         }
-    }
+        // SAFETY: strips of different blocks do not overlap.
+        let out = unsafe { groups.slice(group * columns + first, width) };
+        out.iter_mut().zip(accs).for_each(|(out, acc)| *out = r.finish(acc));
+    };
+    let blocks = partial.len() / (segments * columns) * strips;
+    if partial.len() < GRAIN { (0..blocks).for_each(work) } else { parallel::for_each_block(blocks, work) }
 }
 
 /// The shape that is left of `shape`: `dims` removed, or of size 1 with `keepdim`.

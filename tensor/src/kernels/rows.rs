@@ -76,6 +76,10 @@ pub(crate) const LANES: usize = 64;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
+/// Something that begins with a cache line: a vector that lies in two lines is loaded and stored twice.
+#[repr(align(64))]
+pub(crate) struct Aligned<T>(pub(crate) T);
+
 /// Asks for elements `c LANES .. (c + 1) LANES` of a row that is worked on later, `ahead` elements after this one.
 ///
 /// A kernel that visits each row several times has memory idle in all visits but the first. It is kept busy with the next
