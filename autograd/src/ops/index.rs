@@ -149,18 +149,12 @@ impl Var {
     }
 }
 
-/// `shape` with the size of `dim` in front.
-fn moved_first(shape: &Shape, dim: isize) -> Shape {
-    let dim = dim.rem_euclid(shape.len() as isize) as usize;
-    std::iter::once(shape[dim]).chain((0..shape.len()).filter(|&d| d != dim).map(|d| shape[d])).collect()
-}
-
 /// The reverse of [`Var::index_select`]: a tensor of `shape` with the slices of `dy` added to zeros at `ids` along
 /// `dim`.
 pub(crate) fn added_at(dy: &Var, shape: &Shape, dim: isize, ids: &Tensor) -> Var {
+    let at = dim.rem_euclid(shape.len() as isize) as usize;
     // The kernel adds to rows, so the dimension goes first and comes back as a view.
-    let mut rows = Tensor::zeros(moved_first(shape, dim), dy.dtype());
-    rows.index_add_(ids, &dy.tensor().movedim(dim, 0));
+    let rows = Tensor::embedding_backward(&dy.tensor().movedim(dim, 0), ids, shape[at]);
     let kept = ids.clone();
     Var::record_unary("index_add", rows.movedim(0, dim), dy, move |ddx| ddx.index_select(dim, &kept))
 }

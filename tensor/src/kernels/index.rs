@@ -9,6 +9,9 @@ use crate::layout::Layout;
 use crate::tensor::View;
 use crate::{Element, kernels::map};
 
+/// So many rows ahead one is asked for that lies anywhere.
+const AHEAD: usize = 2;
+
 /// Row `ids[i]` of `x` (along its first dimension) becomes row `i` of `out`.
 pub(crate) fn select_rows<T: Element>(x: View<T>, ids: &[i64], out: &mut [T]) {
     let row = x.layout.remove(0);
@@ -16,13 +19,45 @@ pub(crate) fn select_rows<T: Element>(x: View<T>, ids: &[i64], out: &mut [T]) {
     let dense = row.is_contiguous();
     let rows = (GRAIN / width.max(1)).max(1);
     parallel::for_each_chunk(out, rows * width, |i, out| {
-        for (out, &id) in out.chunks_mut(width.max(1)).zip(&ids[i * rows..]) {
-            let at = (x.layout.offset as isize + id as isize * stride) as usize;
+        let ids = &ids[i * rows..];
+        let at = |r: usize| (x.layout.offset as isize + ids[r] as isize * stride) as usize;
+        for (r, out) in out.chunks_mut(width.max(1)).enumerate() {
+            let (next, at) = (at((r + AHEAD).min(ids.len() - 1)), at(r));
             if dense {
-                out.copy_from_slice(&x.data[at..][..width]);
+                copy_row(out, &x.data[at..][..width], &x.data[next..][..width]);
             } else {
                 map::copy(View { data: x.data, layout: &Layout { offset: at, ..row.clone() } }, out);
             }
+        }
+    });
+}
+
+/// Fewer rows are cut into strips for threads.
+const FEW: usize = 64;
+
+/// `out[r] = sum of source[i] where ids[i] = r`, in order of `i`, where `out` has rows of `width` elements.
+pub(crate) fn sum_rows<T: Number>(out: &mut [T], width: usize, ids: &[i64], source: &[T]) {
+    let rows = out.len() / width.max(1);
+    if ids.len() * width < GRAIN || rows < FEW || is_sparse(ids, rows) {
+        out.fill(T::ZERO);
+        return add_rows(out, width, ids, source);
+    }
+    let (order, ends) = by_row(ids, rows);
+    let block = (GRAIN / width).max(1);
+    // Each row is written once: what is not added to is cleared where the others are added up.
+    parallel::for_each_chunk(out, block * width, |i, out| {
+        let mut at = if i == 0 { 0 } else { ends[i * block - 1] };
+        let source_row = |at: usize| &source[order[at.min(order.len() - 1)] * width..][..width];
+        for (out, &end) in out.chunks_exact_mut(width).zip(&ends[i * block..]) {
+            if at == end {
+                out.fill(T::ZERO);
+                continue;
+            }
+            copy_row(out, source_row(at), source_row(at + AHEAD));
+            for at in at + 1..end {
+                add_row(out, source_row(at), source_row(at + AHEAD));
+            }
+            at = end;
         }
     });
 }
@@ -32,8 +67,6 @@ pub(crate) fn select_rows<T: Element>(x: View<T>, ids: &[i64], out: &mut [T]) {
 /// Repeated indices make the order matter: one block takes all that is added to a row of `out`, or to a strip of it where
 /// rows are few.
 pub(crate) fn add_rows<T: Number>(out: &mut [T], width: usize, ids: &[i64], source: &[T]) {
-    /// Fewer rows are cut into strips.
-    const FEW: usize = 64;
     /// Columns of a strip: a multiple of the cache line.
     const STRIP: usize = 128;
     if ids.len() * width < GRAIN {
@@ -41,7 +74,7 @@ pub(crate) fn add_rows<T: Number>(out: &mut [T], width: usize, ids: &[i64], sour
         return rows.for_each(|(&id, x)| add_row(&mut out[id as usize * width..][..width], x, x));
     }
     let rows = out.len() / width;
-    let order = by_row(ids, rows);
+    let order = if is_sparse(ids, rows) { sorted(ids) } else { by_row(ids, rows).0 };
     let columns = if rows < FEW { STRIP.min(width) } else { width };
     // Blocks of about as many additions: each takes the rows whose additions begin in its part of the order.
     let part = (GRAIN / columns).max(1);
@@ -69,14 +102,20 @@ pub(crate) fn add_rows<T: Number>(out: &mut [T], width: usize, ids: &[i64], sour
     });
 }
 
-/// The positions of `ids`, which are below `rows`, in order of their ids and, for the same id, in their own.
-fn by_row(ids: &[i64], rows: usize) -> Vec<usize> {
-    if rows / 4 > ids.len() {
-        // To count for every row would take longer than to compare.
-        let mut order: Vec<usize> = (0..ids.len()).collect();
-        order.sort_by_key(|&i| ids[i]);
-        return order;
-    }
+/// Whether to count for every row would take longer than to compare ids.
+fn is_sparse(ids: &[i64], rows: usize) -> bool {
+    rows / 4 > ids.len()
+}
+
+/// The positions of `ids` in order of their ids and, for the same id, in their own.
+fn sorted(ids: &[i64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    order.sort_by_key(|&i| ids[i]);
+    order
+}
+
+/// The same for ids below `rows`, by counting; and where in this order the positions of each row end.
+fn by_row(ids: &[i64], rows: usize) -> (Vec<usize>, Vec<usize>) {
     let mut next = vec![0; rows + 1];
     ids.iter().for_each(|&id| next[id as usize + 1] += 1);
     for row in 0..rows {
@@ -88,11 +127,21 @@ fn by_row(ids: &[i64], rows: usize) -> Vec<usize> {
         order[*at] = i;
         *at += 1;
     }
-    order
+    (order, next)
 }
 
 vectorised! {
-    /// `out += x`. The row that is `next` is [asked for](ask): it may lie anywhere.
+    /// `out = x`. The row that is `next` is [asked for](ask): it may lie anywhere.
+    fn copy_row<S, T: Element>(out: &mut [T], x: &[T], next: &[T]) {
+        let ((xs, x_rest), (outs, out_rest)) = (x.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
+        for (c, (out, x)) in outs.iter_mut().zip(xs).enumerate() {
+            ask(next, 0, c);
+            *out = *x;
+        }
+        out_rest.copy_from_slice(x_rest);
+    }
+
+    /// `out += x`. The row that is `next` is asked for.
     fn add_row<S, T: Number>(out: &mut [T], x: &[T], next: &[T]) {
         let ((xs, x_rest), (outs, out_rest)) = (x.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
         for (c, (out, x)) in outs.iter_mut().zip(xs).enumerate() {
@@ -233,6 +282,10 @@ mod tests {
                 plain[id as usize * width..][..width].iter_mut().zip(source).for_each(|(out, x)| *out += x);
             }
             assert!(out == plain, "{rows} rows of {width}");
+            let (mut sums, mut plain) = (vec![f32::NAN; rows * width], vec![0.0; rows * width]);
+            sum_rows(&mut sums, width, &ids, &source);
+            add_rows(&mut plain, width, &ids, &source);
+            assert!(sums == plain, "{rows} rows of {width}");
         }
     }
 }

@@ -102,6 +102,37 @@ impl Tensor {
         rows.reshape(shape)
     }
 
+    /// The gradient of a table of `rows` rows from that of the rows that [`embedding`](Tensor::embedding) or
+    /// [`index_select`](Tensor::index_select) read: row `r` is the sum of the `dy[i]` with `ids[i] = r`, zeros where there is
+    /// none. It is `index_add_` to zeros, and writes each row once.
+    ///
+    /// # Shape
+    /// dy `[n, ..]`, ids `[n] -> [rows, ..]`
+    /// # Panics
+    /// If the shapes do not fit, `dy` is of bools, `ids` is not i64 or i32, or an index is not below `rows`.
+    ///
+    /// ```
+    /// use tensor::Tensor;
+    /// let (dy, ids) = (Tensor::from([[1.0], [2.0], [3.0]]), Tensor::from([2i64, 0, 2]));
+    /// assert_eq!(Tensor::embedding_backward(&dy, &ids, 3).to_vec::<f64>(), [2.0, 0.0, 4.0]);
+    /// ```
+    #[track_caller]
+    pub fn embedding_backward(dy: &Tensor, ids: &Tensor, rows: usize) -> Tensor {
+        if ids.ndim() != 1 || dy.ndim() == 0 || dy.dims()[0] != ids.numel() {
+            let shapes: [(&str, &[usize]); 2] = [("dy", dy.shape()), ("ids", ids.shape())];
+            panic!("{}", Error::shape("embedding_backward", "the shapes do not fit", &shapes, "dy [n, ..], ids [n]"));
+        }
+        let ids = Tensor::indices("embedding_backward", ids, rows, Negative::Refused);
+        let mut shape = dy.dims().to_vec();
+        shape[0] = rows;
+        let (width, source) = (shape[1..].iter().product(), dy.widen().contiguous());
+        let sums = dispatch!(number source.dtype(), "embedding_backward", T => Tensor::build::<T>(shape, |out| {
+            let ids = ids.as_slice::<i64>().expect("contiguous");
+            index::sum_rows(out, width, ids, source.as_slice::<T>().expect("contiguous"));
+        }));
+        sums.to_dtype(dy.dtype())
+    }
+
     /// Rows of the first dimension.
     #[track_caller]
     fn take_rows(&self, op: &str, ids: &Tensor) -> Tensor {
