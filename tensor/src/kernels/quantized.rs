@@ -1,9 +1,10 @@
 //! The formats of quantised weights: how they are made, and how they become f32 again while they are read.
 
 use half::bf16;
+use half::slice::HalfFloatSliceExt;
 
 use crate::kernels::gemm::lanes::{Lanes, WIDTH};
-use crate::kernels::gemm::stream::{Chunk, Format, LANES, filled, whole};
+use crate::kernels::gemm::stream::{Chunk, Format, LANES, filled, nth, whole};
 
 /// Whole numbers from -127 to 127 with one scale per row.
 #[derive(Clone, Copy)]
@@ -21,7 +22,7 @@ impl Format for Int8<'_> {
         Self: 'b;
 
     const TO_A_LINE: usize = 2;
-    const TOGETHER: usize = 4;
+    const TOGETHER: [usize; 2] = [1, 4];
 
     #[inline(always)]
     fn at(row: &[u8], c: usize) -> *const u8 {
@@ -66,6 +67,9 @@ pub(crate) struct Int4<'a> {
     pub(crate) groups: usize,
 }
 
+/// Chunks of [`Int4`] in a cache line.
+const FOUR: usize = 4;
+
 /// A row of [`Int4`]: its codes, its scales, and the logarithm of the chunks of a group.
 type Row4<'a> = (&'a [[u8; BYTES]], &'a [bf16], u32);
 
@@ -75,8 +79,8 @@ impl Format for Int4<'_> {
     where
         Self: 'b;
 
-    const TO_A_LINE: usize = 4;
-    const TOGETHER: usize = 2;
+    const TO_A_LINE: usize = FOUR;
+    const TOGETHER: [usize; 2] = [1, 2];
 
     #[inline(always)]
     fn at((codes, ..): Row4<'_>, c: usize) -> *const u8 {
@@ -102,20 +106,26 @@ impl Format for Int4<'_> {
         x: &[&[Chunk]; M],
         sums: &mut [[V; 2]; M],
     ) {
-        let first = l * Self::TO_A_LINE;
-        let words = codes[first..][..Self::TO_A_LINE].as_flattened().first_chunk().expect("a line");
+        let words = nth::<_, FOUR>(codes, l).as_flattened().first_chunk().expect("a line");
+        let x: [&[Chunk; FOUR]; M] = std::array::from_fn(|i| nth(x[i], l));
         let mut line = [[V::splat(0.0); 2]; M];
         for i in 0..8 {
             let w = V::of_words(words, i as u32);
             for (line, x) in line.iter_mut().zip(x) {
-                line[i % 2] = line[i % 2].add_product(w, V::of_f32(&x[first + i / 2][i % 2]));
+                line[i % 2] = line[i % 2].add_product(w, V::of_f32(&x[i / 2][i % 2]));
             }
         }
-        let mut four = [0; 4];
-        for (c, scale) in four.iter_mut().enumerate() {
-            *scale = scales[(first + c) >> shift].to_bits();
-        }
-        let scale = V::of_four_bf16(&four);
+        // The scale of each chunk: a group has one, two or all four chunks of a line.
+        let scales = scales.reinterpret_cast();
+        // Loaded in each case where it is: an array of its own would be put together number by number.
+        let scale = match shift {
+            0 => V::of_four_bf16(nth(scales, l)),
+            1 => {
+                let &[a, b] = nth(scales, l);
+                V::of_four_bf16(&[a, a, b, b])
+            }
+            _ => V::of_four_bf16(&[scales[l]; FOUR]),
+        };
         for (sums, line) in sums.iter_mut().zip(line) {
             for v in 0..2 {
                 sums[v] = sums[v].add_product(line[v], scale);

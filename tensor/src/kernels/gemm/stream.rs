@@ -11,7 +11,7 @@ use super::packed::{self, Panels, Rows};
 use super::{Add, FLIPPED, Matrix, Size, pack, portable, start};
 use crate::kernels::parallel::{self, SharedMut};
 use crate::kernels::rows::merge;
-use crate::kernels::simd::prefetch;
+use crate::kernels::simd::{is_amd, prefetch};
 use crate::storage::Storage;
 use crate::{DType, bf16, f16};
 
@@ -30,8 +30,9 @@ const BLOCKS: usize = 8;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// How many bytes ahead of the reading memory is asked for where the CPU does not do so early enough by itself.
-const AHEAD: usize = 2048;
+/// How many bytes ahead of the reading memory is asked for where the CPU does not do so early enough by itself: with few
+/// streams and with many.
+const AHEAD: [usize; 2] = [4096, 2048];
 
 /// The rows of a matrix of weights, stored in some format.
 pub(crate) trait Format: Sync {
@@ -43,9 +44,9 @@ pub(crate) trait Format: Sync {
     /// Chunks that lie in one cache line, or 1 if a chunk is longer.
     const TO_A_LINE: usize;
 
-    /// Rows that are read side by side: 2, 4 or 8. The narrower the weights, the more the registers must do, and the fewer
-    /// streams it takes to keep the memory busy.
-    const TOGETHER: usize;
+    /// Rows that are read side by side, on a CPU that wants few streams of memory and on one that wants many: 1, 2, 4 or 8. The
+    /// narrower the weights, the more the registers must do, and the fewer streams it takes to keep the memory busy.
+    const TOGETHER: [usize; 2];
 
     /// Whether memory is asked for ahead: not where a line is used up so soon that the CPU sees what comes next.
     const ASKS: bool = true;
@@ -130,6 +131,12 @@ pub(crate) fn whole<T>(row: &[T], c: usize) -> [&[T; WIDTH]; 2] {
     [low, high]
 }
 
+/// The `i`-th `N` elements of a row that has them.
+#[inline(always)]
+pub(crate) fn nth<T, const N: usize>(row: &[T], i: usize) -> &[T; N] {
+    &row.as_chunks().0[i]
+}
+
 /// The elements of a row from chunk `c` on, filled with zeros.
 #[inline(always)]
 pub(crate) fn filled<T: Copy + Default>(row: &[T], c: usize) -> [T; LANES] {
@@ -153,7 +160,7 @@ impl<W: Widen> Format for Dense<'_, W> {
         Self: 'b;
 
     const TO_A_LINE: usize = (LINE / (LANES * size_of::<W>())).saturating_sub(1) + 1;
-    const TOGETHER: usize = 2 * size_of::<W>();
+    const TOGETHER: [usize; 2] = [size_of::<W>() / 2, 2 * size_of::<W>()];
     const ASKS: bool = size_of::<W>() < size_of::<f32>();
 
     #[inline(always)]
@@ -174,6 +181,11 @@ impl<W: Widen> Format for Dense<'_, W> {
     }
 }
 
+/// Whether this CPU wants many streams of memory, as a place in what is given for both kinds.
+fn many_streams() -> usize {
+    !is_amd() as usize
+}
+
 /// The dot products of some rows of the weights with `M` rows of `x`, which are filled with zeros to whole chunks.
 ///
 /// Several rows are read side by side: the elements of `x` are loaded once for all of them, there are sums enough to hide
@@ -184,6 +196,7 @@ fn dots<V: Lanes, F: Format, const M: usize, const R: usize>(
     rows: [usize; R],
     k: usize,
     x: &[Chunk],
+    ahead: usize,
 ) -> [[f32; M]; R] {
     let (whole, chunks) = (k / LANES, k.div_ceil(LANES));
     let stored: [F::Row<'_>; R] = rows.map(|row| w.row(row));
@@ -193,7 +206,7 @@ fn dots<V: Lanes, F: Format, const M: usize, const R: usize>(
     for l in 0..lines {
         for (sums, &stored) in sums.iter_mut().zip(&stored) {
             if F::ASKS {
-                prefetch(F::at(stored, l * F::TO_A_LINE).wrapping_add(AHEAD));
+                prefetch(F::at(stored, l * F::TO_A_LINE).wrapping_add(ahead));
             }
             F::add_line(stored, l, &x, sums);
         }
@@ -240,6 +253,7 @@ fn add_block<V: Lanes, F: Format, const M: usize, const R: usize>(
     c: SharedMut<f32>,
     (first, n): (usize, usize),
 ) {
+    let ahead = AHEAD[many_streams()];
     let add = |j: usize, dots: [f32; M]| {
         for (i, dot) in dots.into_iter().enumerate() {
             // SAFETY: columns `rows` of the output belong to this block alone.
@@ -250,12 +264,12 @@ fn add_block<V: Lanes, F: Format, const M: usize, const R: usize>(
     let part = rows.len() / R;
     for step in 0..part {
         let together: [usize; R] = std::array::from_fn(|r| rows.start + r * part + step);
-        for (j, &dots) in together.into_iter().zip(&dots::<V, F, M, R>(w, together, k, x)) {
+        for (j, &dots) in together.into_iter().zip(&dots::<V, F, M, R>(w, together, k, x, ahead)) {
             add(j, dots);
         }
     }
     for j in rows.start + R * part..rows.end {
-        add(j, dots::<V, F, M, 1>(w, [j], k, x)[0]);
+        add(j, dots::<V, F, M, 1>(w, [j], k, x, ahead)[0]);
     }
 }
 
@@ -266,7 +280,8 @@ at_level! {
     ) {
         // Rows of the weights so that their sums fit into the registers of AVX-512. With those of AVX2 the sums of eight rows
         // go through the first-level cache, which is still faster than memory in fewer streams.
-        match (m, F::TOGETHER / m) {
+        match (m, F::TOGETHER[many_streams()] / m) {
+            (1, 1) => add_block::<V, F, 1, 1>(w, rows, k, x, c, at),
             (1, 8) => add_block::<V, F, 1, 8>(w, rows, k, x, c, at),
             (1, 4) => add_block::<V, F, 1, 4>(w, rows, k, x, c, at),
             (1, _) => add_block::<V, F, 1, 2>(w, rows, k, x, c, at),
@@ -297,16 +312,23 @@ at_level! {
     }
 }
 
-/// Rows of `x` brought together, each filled with zeros to whole chunks.
-fn packed_rows(m: usize, k: usize, x: Matrix<f32>) -> Vec<Chunk> {
-    let chunks = k.div_ceil(LANES);
-    let mut rows = vec![[[0.0; WIDTH]; 2]; m * chunks];
-    for i in 0..m {
-        for p in 0..k {
-            rows[i * chunks + p / LANES][p % LANES / WIDTH][p % WIDTH] = x.data[x.at(i, p)];
+/// Rows of `x` brought together, each filled with zeros to whole chunks, which begin with a cache line: a vector that lies
+/// in two lines is loaded twice.
+fn packed_rows(m: usize, k: usize, x: Matrix<f32>) -> Storage {
+    let width = k.next_multiple_of(LANES);
+    let mut rows = Storage::new(DType::F32, m * width);
+    for (i, row) in rows.as_slice_mut::<f32>().chunks_exact_mut(width).enumerate() {
+        for (p, element) in row[..k].iter_mut().enumerate() {
+            *element = x.data[x.at(i, p)];
         }
+        row[k..].fill(0.0);
     }
     rows
+}
+
+/// Numbers as chunks, as many as are whole.
+fn as_chunks(x: &mut [f32]) -> &mut [Chunk] {
+    x.as_chunks_mut().0.as_chunks_mut().0
 }
 
 /// With few rows on the left: `c = x w^T`, plus what `add` says, reading each weight once.
@@ -314,10 +336,11 @@ pub(super) fn few<F: Format>(size: Size, x: Matrix<f32>, w: &F, add: Add<f32>, c
     let Size { m, k, n } = size;
     start(add, n, c);
     let (mut x, chunks) = (packed_rows(m, k, x), k.div_ceil(LANES));
+    let x = as_chunks(x.as_slice_mut());
     for x in x.chunks_mut(chunks) {
         x[..k / LANES].chunks_exact_mut(F::TO_A_LINE).for_each(F::arrange);
     }
-    let rows = (BLOCK / k.max(1)).clamp(1, n.div_ceil(BLOCKS)).next_multiple_of(F::TOGETHER);
+    let rows = (BLOCK / k.max(1)).clamp(1, n.div_ceil(BLOCKS)).next_multiple_of(F::TOGETHER[many_streams()]);
     let out = SharedMut::new(c);
     let work = |b: usize| {
         let range = b * rows..((b + 1) * rows).min(n);
