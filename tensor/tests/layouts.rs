@@ -198,6 +198,10 @@ fn large_reductions_are_exact_and_do_not_depend_on_threads() {
     check(&|x| x.reshape([3, 100, 1000]).sum_dim([0, 2], false));
     check(&|x| x.reshape([3, 100, 1000]).sum_dim(1, true));
     check(&|x| x.reshape([100, 3, 1000]).flip(&[0]).sum_dim(0, true));
+    // Rows that lie over one another, each one element before the last.
+    check(&|x| x.reshape([-1]).narrow(0, 0, 20_000).unfold(0, 256, 1).flip(&[0]).sum_dim(0, false));
+    // So many rows that more of them than of a few share a partial sum.
+    check(&|x| x.narrow(0, 0, 1).expand([20_000, 1000]).sum_dim(0, false));
     check(&|x| x.amax(0, false));
     check(&|x| (x * 2.0 + x).exp());
     check(&|x| Tensor::cat(&[x.t(), x.t()], 0));

@@ -32,13 +32,15 @@ impl<T: Math> Terms<'_, T> {
 /// Logits that are worked on before anybody asks whether they are greater than those before; so far ahead memory is asked
 /// for.
 const PART: usize = 4096;
-/// By so much logits may exceed the number from which their powers are measured: `e^SLACK` times any number of them is finite.
-const SLACK: f64 = 32.0;
+/// By so much logits may exceed the number from which their powers are measured: few enough that differences keep their
+/// digits.
+const SLACK: f64 = 8.0;
 
 vectorised! {
-    /// The greatest logit of a row, and the sum of `e^(x - greatest)`, in one pass.
+    /// The greatest logit of a row, and the sum of `e^(x - greatest)`, in one pass through memory.
     ///
-    /// Powers are measured from the greatest logit of the first part. A part with one that is far greater is done again.
+    /// Powers are measured from the greatest logit of the first part. A part with one that is far greater is done again from
+    /// that one; what was added up of it before is no number of use, and is dropped.
     fn normaliser<S, T: Math>(x: &[T]) -> (T, T) {
         let (mut max, mut from, mut sums) = (T::LOWEST, max_of(&x[..PART.min(x.len())]), [T::ZERO; LANES]);
         for x in x.chunks(PART) {

@@ -13,7 +13,7 @@ use crate::random::BLOCK;
 
 /// Numbers of a block of the generator.
 const WORDS: usize = 16;
-/// Blocks worked on side by side.
+/// Blocks worked on side by side. Part of the format: with another number each element would get another random one.
 const SIDE: usize = 32;
 /// Elements that get the numbers of so many blocks: element `e` that of block `e % SIDE` and of its word `e / SIDE`.
 const PART: usize = SIDE * WORDS;

@@ -54,8 +54,8 @@ vectorised! {
         (mean, rstd)
     }
 
-    /// The means over one row of `g = dy w` and of `g` times the normalised row; and, unless they are empty, the row's share
-    /// is added to the gradients of weight and bias. The rows of `dy` and `x` that are `ahead` are asked for.
+    /// The means over one row of `g = dy w` and of `g` times the normalised row. The row's share is added to the gradients of
+    /// weight and bias, unless those are empty. The rows of `dy` and `x` that are `ahead` are asked for.
     fn first_visit<S, T: Float>(
         dy: &[T],
         x: &[T],
@@ -208,7 +208,7 @@ pub(crate) fn backward<T: Float>(s: Saved<T>, width: usize, [dx, dweight, dbias]
             let mut visit = |r: usize| {
                 let ((dy, x, moments), (dw, db)) = (of(r), few.split_at_mut(sums / 2));
                 let [mean_g, mean_gx] = first_visit(dy, x, &weight, moments, dw, db, ahead_of(r, count, width));
-                if (r + 1) % MOST == 0 || r + 1 == count {
+                if (r + 1).is_multiple_of(MOST) || r + 1 == count {
                     for (many, few) in many.iter_mut().zip(few.iter_mut()) {
                         *many += few.to_f64();
                         *few = T::ZERO;

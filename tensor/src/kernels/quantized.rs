@@ -22,7 +22,8 @@ impl Format for Int8<'_> {
         Self: 'b;
 
     const TO_A_LINE: usize = 2;
-    const TOGETHER: [usize; 2] = [1, 4];
+    const IN_FEW: usize = 1;
+    const IN_MANY: usize = 4;
 
     #[inline(always)]
     fn at(row: &[u8], c: usize) -> *const u8 {
@@ -68,7 +69,7 @@ pub(crate) struct Int4<'a> {
 }
 
 /// Chunks of [`Int4`] in a cache line.
-const FOUR: usize = 4;
+const OF_LINE: usize = 4;
 
 /// A row of [`Int4`]: its codes, its scales, and the logarithm of the chunks of a group.
 type Row4<'a> = (&'a [[u8; BYTES]], &'a [bf16], u32);
@@ -79,8 +80,9 @@ impl Format for Int4<'_> {
     where
         Self: 'b;
 
-    const TO_A_LINE: usize = FOUR;
-    const TOGETHER: [usize; 2] = [1, 2];
+    const TO_A_LINE: usize = OF_LINE;
+    const IN_FEW: usize = 1;
+    const IN_MANY: usize = 2;
 
     #[inline(always)]
     fn at((codes, ..): Row4<'_>, c: usize) -> *const u8 {
@@ -106,8 +108,8 @@ impl Format for Int4<'_> {
         x: &[&[Chunk]; M],
         sums: &mut [[V; 2]; M],
     ) {
-        let words = nth::<_, FOUR>(codes, l).as_flattened().first_chunk().expect("a line");
-        let x: [&[Chunk; FOUR]; M] = std::array::from_fn(|i| nth(x[i], l));
+        let words = nth::<_, OF_LINE>(codes, l).as_flattened().first_chunk().expect("a line");
+        let x: [&[Chunk; OF_LINE]; M] = std::array::from_fn(|i| nth(x[i], l));
         let mut line = [[V::splat(0.0); 2]; M];
         for i in 0..8 {
             let w = V::of_words(words, i as u32);
@@ -124,7 +126,8 @@ impl Format for Int4<'_> {
                 let &[a, b] = nth(scales, l);
                 V::of_four_bf16(&[a, a, b, b])
             }
-            _ => V::of_four_bf16(&[scales[l]; FOUR]),
+            2 => V::of_four_bf16(&[scales[l]; OF_LINE]),
+            _ => unreachable!("a group has one, two or four chunks"),
         };
         for (sums, line) in sums.iter_mut().zip(line) {
             for v in 0..2 {
@@ -133,7 +136,7 @@ impl Format for Int4<'_> {
         }
     }
     fn arrange(x: &mut [Chunk]) {
-        let flat: [f32; 4 * LANES] = *x.as_flattened().as_flattened().first_chunk().expect("a line");
+        let flat: [f32; OF_LINE * LANES] = *x.as_flattened().as_flattened().first_chunk().expect("a line");
         for (i, x) in x.as_flattened_mut().iter_mut().enumerate() {
             // Byte `i / 2` of word `l`, and of it the lower or the upper half.
             *x = std::array::from_fn(|l| flat[l / 4 * LANES + i % 2 * BYTES + l % 4 * 4 + i / 2]);

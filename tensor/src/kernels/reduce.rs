@@ -7,7 +7,7 @@
 use crate::dtype::{Float, Number};
 use crate::kernels::map::{PIECE, Piece};
 use crate::kernels::parallel::{self, GRAIN, SharedMut};
-use crate::kernels::rows::{Aligned, ask, merge};
+use crate::kernels::rows::{Aligned, LANES, ask, merge};
 use crate::kernels::simd::{Simd, vectorised};
 use crate::kernels::walk::Walk;
 use crate::layout::Layout;
@@ -211,8 +211,6 @@ simple!(
     All, Element, T, bool, true, |a, x| a & x
 );
 
-/// Independent lanes of a fold: four of the widest registers of f32.
-const LANES: usize = 64;
 /// Elements folded before the lanes are emptied into the accumulator.
 const BLOCK: usize = 1024;
 /// A longer reduction is cut into segments of so many elements, which may run in parallel.
@@ -392,7 +390,7 @@ fn merge_segments<T: Element, R: Reduce<T>>(
     segments: usize,
     out: &mut [R::Out],
 ) {
-    let groups = SharedMut::new(out);
+    let out = SharedMut::new(out);
     let strips = columns.div_ceil(STRIP);
     let work = |block: usize| {
         let (group, first) = (block / strips, block % strips * STRIP);
@@ -405,7 +403,7 @@ fn merge_segments<T: Element, R: Reduce<T>>(
             }
         }
         // SAFETY: strips of different blocks do not overlap.
-        let out = unsafe { groups.slice(group * columns + first, width) };
+        let out = unsafe { out.slice(group * columns + first, width) };
         out.iter_mut().zip(accs).for_each(|(out, acc)| *out = r.finish(acc));
     };
     let blocks = partial.len() / (segments * columns) * strips;

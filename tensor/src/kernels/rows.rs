@@ -87,7 +87,7 @@ pub(crate) struct Aligned<T>(pub(crate) T);
 #[inline(always)]
 pub(crate) fn ask<T>(row: &[T], ahead: usize, c: usize) {
     for line in 0..LANES * size_of::<T>() / LINE {
-        prefetch(row.as_ptr().wrapping_add(ahead + c * LANES).wrapping_byte_add(line * LINE));
+        prefetch(row.as_ptr().wrapping_add(ahead.wrapping_add(c * LANES)).wrapping_byte_add(line * LINE));
     }
 }
 

@@ -55,23 +55,6 @@ pub(crate) fn supported() -> Level {
     Level::Portable
 }
 
-/// Whether this is a CPU of AMD, whose prefetchers want to be left alone with few streams of memory; those of Intel keep up
-/// with many, and need them.
-pub(crate) fn is_amd() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        static AMD: OnceLock<bool> = OnceLock::new();
-        *AMD.get_or_init(|| {
-            // SAFETY: every CPU of this architecture has the instruction, and leaf 0 of it.
-            #[allow(unused_unsafe)]
-            let name = unsafe { std::arch::x86_64::__cpuid(0) };
-            [name.ebx, name.edx, name.ecx].map(u32::to_le_bytes).as_flattened() == b"AuthenticAMD"
-        })
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
 /// Asks for the cache line at an address, which need not be one that the program has.
 #[inline(always)]
 pub(crate) fn prefetch<T>(at: *const T) {

@@ -73,6 +73,8 @@ fn messages_end_the_search() {
         m().gather(0, &ids(0)) => "gather: the indices do not fit";
         m().scatter_add(0, &Tensor::zeros([1, 1], DType::I64), &Tensor::zeros([0, 1], DType::F32)) => "scatter_add: the source is smaller";
         m().index_add(0, &ids(0), &m()) => "index_add_: the shapes do not fit";
+        Tensor::embedding_backward(&m(), &ids(0), 2) => "embedding_backward: the shapes do not fit";
+        Tensor::embedding_backward(&m().narrow(0, 0, 1), &ids(2), 2) => "embedding_backward: index 2 is out of range 0..2";
         ids(3).one_hot(3) => "one_hot: index 3 is out of range 0..3";
         ids(0).tril(0) => "tril: needs at least 2 dimensions";
         Tensor::where_(&m(), &m(), &m()) => "where_: the condition must be bool, got f32";

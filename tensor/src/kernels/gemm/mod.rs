@@ -14,6 +14,7 @@ pub(crate) mod packed;
 pub(crate) mod plain;
 mod portable;
 pub(crate) mod stream;
+mod streams;
 mod thin;
 
 use crate::dtype::{Float, Number};

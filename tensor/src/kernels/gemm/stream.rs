@@ -8,10 +8,11 @@ use half::slice::HalfFloatSliceExt;
 use super::lanes::{Lanes, WIDTH, at_level};
 use super::micro::Micro;
 use super::packed::{self, Panels, Rows};
+use super::streams::Streams;
 use super::{Add, FLIPPED, Matrix, Size, pack, portable, start};
 use crate::kernels::parallel::{self, SharedMut};
 use crate::kernels::rows::merge;
-use crate::kernels::simd::{is_amd, prefetch};
+use crate::kernels::simd::prefetch;
 use crate::storage::Storage;
 use crate::{DType, bf16, f16};
 
@@ -30,9 +31,6 @@ const BLOCKS: usize = 8;
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// How many bytes ahead of the reading memory is asked for where the CPU does not do so early enough by itself: with few
-/// streams and with many.
-const AHEAD: [usize; 2] = [4096, 2048];
 
 /// The rows of a matrix of weights, stored in some format.
 pub(crate) trait Format: Sync {
@@ -44,9 +42,11 @@ pub(crate) trait Format: Sync {
     /// Chunks that lie in one cache line, or 1 if a chunk is longer.
     const TO_A_LINE: usize;
 
-    /// Rows that are read side by side, on a CPU that wants few streams of memory and on one that wants many: 1, 2, 4 or 8. The
-    /// narrower the weights, the more the registers must do, and the fewer streams it takes to keep the memory busy.
-    const TOGETHER: [usize; 2];
+    /// Rows that are read side by side where memory wants few streams: 1 or 2.
+    const IN_FEW: usize;
+    /// The same where it wants many: 2, 4 or 8. The narrower the weights, the more the registers must do, and the fewer streams
+    /// it takes to keep the memory busy.
+    const IN_MANY: usize;
 
     /// Whether memory is asked for ahead: not where a line is used up so soon that the CPU sees what comes next.
     const ASKS: bool = true;
@@ -160,7 +160,8 @@ impl<W: Widen> Format for Dense<'_, W> {
         Self: 'b;
 
     const TO_A_LINE: usize = (LINE / (LANES * size_of::<W>())).saturating_sub(1) + 1;
-    const TOGETHER: [usize; 2] = [size_of::<W>() / 2, 2 * size_of::<W>()];
+    const IN_FEW: usize = size_of::<W>() / 2;
+    const IN_MANY: usize = 2 * size_of::<W>();
     const ASKS: bool = size_of::<W>() < size_of::<f32>();
 
     #[inline(always)]
@@ -179,11 +180,6 @@ impl<W: Widen> Format for Dense<'_, W> {
     fn rest<V: Lanes>(row: &[W], c: usize) -> [V; 2] {
         whole(&filled(row, c), 0).map(W::widen)
     }
-}
-
-/// Whether this CPU wants many streams of memory, as a place in what is given for both kinds.
-fn many_streams() -> usize {
-    !is_amd() as usize
 }
 
 /// The dot products of some rows of the weights with `M` rows of `x`, which are filled with zeros to whole chunks.
@@ -240,7 +236,15 @@ fn total([low, high]: Chunk) -> f32 {
     merge(lanes, |a, b| a + b)
 }
 
-/// Adds the products of rows `rows` of the weights with `M` rows of `x` to rows `first ..` of `c`, which are `n` long.
+/// Rows of the output from `first` on, each `n` long.
+#[derive(Clone, Copy)]
+pub(crate) struct Output {
+    c: SharedMut<f32>,
+    first: usize,
+    n: usize,
+}
+
+/// Adds the products of rows `rows` of the weights with `M` rows of `x` to the output.
 ///
 /// `R` rows of the weights are read at a time, each from a part of the block of its own: memory is read faster in several
 /// streams, each of which runs on from row to row, than in one that jumps over what was read beside it.
@@ -250,10 +254,10 @@ fn add_block<V: Lanes, F: Format, const M: usize, const R: usize>(
     rows: std::ops::Range<usize>,
     k: usize,
     x: &[Chunk],
-    c: SharedMut<f32>,
-    (first, n): (usize, usize),
+    to: Output,
+    ahead: usize,
 ) {
-    let ahead = AHEAD[many_streams()];
+    let Output { c, first, n } = to;
     let add = |j: usize, dots: [f32; M]| {
         for (i, dot) in dots.into_iter().enumerate() {
             // SAFETY: columns `rows` of the output belong to this block alone.
@@ -276,19 +280,27 @@ fn add_block<V: Lanes, F: Format, const M: usize, const R: usize>(
 at_level! {
     // The columns `rows` of the product with one, two or four rows of `x`.
     fn block<F: Format, V>(
-        w: &F, rows: std::ops::Range<usize>, k: usize, m: usize, x: &[Chunk], c: SharedMut<f32>, at: (usize, usize)
+        w: &F,
+        rows: std::ops::Range<usize>,
+        k: usize,
+        m: usize,
+        x: &[Chunk],
+        to: Output,
+        streams: Streams
     ) {
-        // Rows of the weights so that their sums fit into the registers of AVX-512. With those of AVX2 the sums of eight rows
-        // go through the first-level cache, which is still faster than memory in fewer streams.
-        match (m, F::TOGETHER[many_streams()] / m) {
-            (1, 1) => add_block::<V, F, 1, 1>(w, rows, k, x, c, at),
-            (1, 8) => add_block::<V, F, 1, 8>(w, rows, k, x, c, at),
-            (1, 4) => add_block::<V, F, 1, 4>(w, rows, k, x, c, at),
-            (1, _) => add_block::<V, F, 1, 2>(w, rows, k, x, c, at),
-            (2, 4) => add_block::<V, F, 2, 4>(w, rows, k, x, c, at),
-            (2, _) => add_block::<V, F, 2, 2>(w, rows, k, x, c, at),
-            (_, 2) => add_block::<V, F, 4, 2>(w, rows, k, x, c, at),
-            _ => add_block::<V, F, 4, 1>(w, rows, k, x, c, at),
+        // So many rows of the weights that their sums fit into the registers of AVX-512. With those of AVX2 the sums of eight
+        // rows go through the first-level cache, which is still faster than memory in fewer streams where it wants many. Two
+        // rows of `x` have two rows of the weights at least: one alone has too few sums to hide the latency.
+        let ahead = streams.ahead();
+        match (m, streams.rows(F::IN_FEW, F::IN_MANY) / m) {
+            (1, 1) => add_block::<V, F, 1, 1>(w, rows, k, x, to, ahead),
+            (1, 8) => add_block::<V, F, 1, 8>(w, rows, k, x, to, ahead),
+            (1, 4) => add_block::<V, F, 1, 4>(w, rows, k, x, to, ahead),
+            (1, _) => add_block::<V, F, 1, 2>(w, rows, k, x, to, ahead),
+            (2, 4) => add_block::<V, F, 2, 4>(w, rows, k, x, to, ahead),
+            (2, _) => add_block::<V, F, 2, 2>(w, rows, k, x, to, ahead),
+            (_, 2) => add_block::<V, F, 4, 2>(w, rows, k, x, to, ahead),
+            _ => add_block::<V, F, 4, 1>(w, rows, k, x, to, ahead),
         }
     }
 }
@@ -333,6 +345,11 @@ fn as_chunks(x: &mut [f32]) -> &mut [Chunk] {
 
 /// With few rows on the left: `c = x w^T`, plus what `add` says, reading each weight once.
 pub(super) fn few<F: Format>(size: Size, x: Matrix<f32>, w: &F, add: Add<f32>, c: &mut [f32]) {
+    few_in(Streams::of_this_cpu(), size, x, w, add, c);
+}
+
+/// [`few`] in few or many streams: the result is the same.
+fn few_in<F: Format>(streams: Streams, size: Size, x: Matrix<f32>, w: &F, add: Add<f32>, c: &mut [f32]) {
     let Size { m, k, n } = size;
     start(add, n, c);
     let (mut x, chunks) = (packed_rows(m, k, x), k.div_ceil(LANES));
@@ -340,14 +357,14 @@ pub(super) fn few<F: Format>(size: Size, x: Matrix<f32>, w: &F, add: Add<f32>, c
     for x in x.chunks_mut(chunks) {
         x[..k / LANES].chunks_exact_mut(F::TO_A_LINE).for_each(F::arrange);
     }
-    let rows = (BLOCK / k.max(1)).clamp(1, n.div_ceil(BLOCKS)).next_multiple_of(F::TOGETHER[many_streams()]);
+    let rows = (BLOCK / k.max(1)).clamp(1, n.div_ceil(BLOCKS)).next_multiple_of(streams.rows(F::IN_FEW, F::IN_MANY));
     let out = SharedMut::new(c);
     let work = |b: usize| {
         let range = b * rows..((b + 1) * rows).min(n);
         let mut i = 0;
         while i < m {
             let together = [4, 2, 1].into_iter().find(|&t| t <= m - i).expect("i < m");
-            block(w, range.clone(), k, together, &x[i * chunks..], out, (i, n));
+            block(w, range.clone(), k, together, &x[i * chunks..], Output { c: out, first: i, n }, streams);
             i += together;
         }
     };
@@ -442,7 +459,8 @@ mod tests {
                     assert!(c.allclose(expected, 1e-4, 1e-4), "{path} {m}x{k}x{n}");
                 };
                 check("chosen", &|c| gemm(size, matrix, &w, add, c));
-                check("few", &|c| few(size, matrix, &w, add, c));
+                check("few", &|c| few_in(Streams::Few, size, matrix, &w, add, c));
+                check("many", &|c| few_in(Streams::Many, size, matrix, &w, add, c));
                 check("portable", &|c| portable::gemm_widened(size, matrix, &w, add, c));
                 if let Some(kernel) = f32::kernel() {
                     check("packed", &|c| packed::gemm(size, matrix, Widened(&w), add, c, kernel));

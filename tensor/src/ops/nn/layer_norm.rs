@@ -149,11 +149,11 @@ mod tests {
     use super::*;
     use crate::{DType, Generator};
 
-    /// Rows that do and do not fill the lanes of the kernel, against the composition of plain operations.
+    /// Rows that do and do not fill the lanes of the kernel, in one block and in several, against the composition of plain operations.
     #[test]
     fn value_and_gradients_are_those_of_the_plain_composition() {
         let mut g = Generator::new(4);
-        for (rows, width) in [(3, 1), (4, 7), (5, 32), (2, 67), (40, 300), (0, 5)] {
+        for (rows, width) in [(3, 1), (4, 7), (5, 32), (2, 67), (40, 300), (0, 5), (200, 67), (300, 300)] {
             let mut rand = |shape: &[usize]| Tensor::randn_with(shape, DType::F64, &mut g);
             let (x, dy, w, b) = (rand(&[rows, width]), rand(&[rows, width]), rand(&[width]), rand(&[width]));
             let (y, mean, rstd) = x.layer_norm(1, Some(&w), Some(&b), 1e-5);
