@@ -390,6 +390,9 @@ fn merge_segments<T: Element, R: Reduce<T>>(
     segments: usize,
     out: &mut [R::Out],
 ) {
+    if segments == 1 {
+        return out.iter_mut().zip(partial).for_each(|(out, &part)| *out = r.finish(r.merge(r.start(), part)));
+    }
     let out = SharedMut::new(out);
     let strips = columns.div_ceil(STRIP);
     let work = |block: usize| {
