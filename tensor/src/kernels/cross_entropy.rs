@@ -39,8 +39,8 @@ const SLACK: f64 = 8.0;
 vectorised! {
     /// The greatest logit of a row, and the sum of `e^(x - greatest)`, in one pass through memory.
     ///
-    /// Powers are measured from the greatest logit of the first part. A part with one that is far greater is done again from
-    /// that one; what was added up of it before is no number of use, and is dropped.
+    /// Powers are measured from the greatest logit of the first part. A part with one that is far greater is done again,
+    /// measured from that one: its first sums may have overflowed, and are dropped.
     fn normaliser<S, T: Math>(x: &[T]) -> (T, T) {
         let (mut max, mut from, mut sums) = (T::LOWEST, max_of(&x[..PART.min(x.len())]), [T::ZERO; LANES]);
         for x in x.chunks(PART) {

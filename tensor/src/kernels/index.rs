@@ -23,7 +23,10 @@ pub(crate) fn select_rows<T: Element>(x: View<T>, ids: &[i64], out: &mut [T]) {
         let at = |r: usize| (x.layout.offset as isize + ids[r] as isize * stride) as usize;
         for (r, out) in out.chunks_mut(width.max(1)).enumerate() {
             let (next, at) = (at((r + AHEAD).min(ids.len() - 1)), at(r));
-            if dense {
+            if dense && width < LANES {
+                // Too short to wait for.
+                out.copy_from_slice(&x.data[at..][..width]);
+            } else if dense {
                 copy_row(out, &x.data[at..][..width], &x.data[next..][..width]);
             } else {
                 map::copy(View { data: x.data, layout: &Layout { offset: at, ..row.clone() } }, out);
@@ -43,7 +46,8 @@ pub(crate) fn sum_rows<T: Number>(out: &mut [T], width: usize, ids: &[i64], sour
         return add_rows(out, width, ids, source);
     }
     let (order, ends) = by_row(ids, rows);
-    let block = (GRAIN / width).max(1);
+    // Rows of a block: so many that it takes about as many additions as elsewhere.
+    let block = (GRAIN / width / ids.len().div_ceil(rows)).max(1);
     // Each row is written once: what is not added to is cleared where the others are added up.
     parallel::for_each_chunk(out, block * width, |i, out| {
         let mut at = if i == 0 { 0 } else { ends[i * block - 1] };

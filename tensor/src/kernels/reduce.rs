@@ -1,8 +1,8 @@
 //! Reductions: sums, products, extrema over some of the dimensions.
 //!
 //! Elements are folded in short blocks with many independent lanes (so that the loop vectorises and errors stay small),
-//! blocks into a wider accumulator, and long reductions are cut into segments of fixed length whose results are merged
-//! in order. Nothing here depends on the number of threads.
+//! blocks into a wider accumulator, and long reductions are cut into segments, by their shape alone, whose results are
+//! merged in order. Nothing here depends on the number of threads.
 
 use crate::dtype::{Float, Number};
 use crate::kernels::map::{PIECE, Piece};

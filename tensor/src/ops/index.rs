@@ -103,8 +103,10 @@ impl Tensor {
     }
 
     /// The gradient of a table of `rows` rows from that of the rows that [`embedding`](Tensor::embedding) or
-    /// [`index_select`](Tensor::index_select) read, one after the other: row `r` is the sum of the `dy[i]` with `ids[i] = r`,
-    /// zeros where there is none. It is `index_add_` to zeros (but for the sign of sums that are 0), and writes each row once.
+    /// [`index_select`](Tensor::index_select) read, both flattened to a list of rows.
+    ///
+    /// Row `r` is the sum of the `dy[i]` with `ids[i] = r`, zeros where there is none. It is `index_add_` to zeros (but for the
+    /// sign of sums that are 0), and writes each row once.
     ///
     /// # Shape
     /// dy `[n, ..]`, ids `[n] -> [rows, ..]`

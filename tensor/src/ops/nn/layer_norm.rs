@@ -149,7 +149,8 @@ mod tests {
     use super::*;
     use crate::{DType, Generator};
 
-    /// Rows that do and do not fill the lanes of the kernel, in one block and in several, against the composition of plain operations.
+    /// Rows that do and do not fill the lanes of the kernel, in one block and in several, against the composition of plain
+    /// operations.
     #[test]
     fn value_and_gradients_are_those_of_the_plain_composition() {
         let mut g = Generator::new(4);
