@@ -6,6 +6,7 @@
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use models::bench::kernels::{KernelOptions, Limits, Work, list};
+use tensor::limits::Stream;
 
 fn main() {
     // Cargo says so when something is to be measured, and not when calls are tested.
@@ -17,15 +18,10 @@ fn main() {
 }
 
 fn print_limits() {
-    let Limits { fma, bandwidth } = Limits::measure(&KernelOptions::default());
+    let Limits { fma, streams } = Limits::measure(&KernelOptions::default());
     println!("limits with {} threads: {:.1} Gitem/s of fused multiply-adds", tensor::num_threads(), fma / 1e9);
-    for (stream, rate) in [
-        ("a sum", bandwidth.read),
-        ("y = a x", bandwidth.copy),
-        ("z = x + a y", bandwidth.triad),
-        ("x = a x", bandwidth.update),
-    ] {
-        println!("{:>8.1} GB/s of {stream}", rate / 1e9);
+    for (stream, rate) in Stream::ALL.iter().zip(streams) {
+        println!("{:>8.1} GB/s of the stream `{}`", rate / 1e9, stream.name());
     }
 }
 

@@ -2,7 +2,7 @@
 """Fits the polynomials of tensor/src/kernels/math and prints them as Rust arrays.
 
 Each is the interpolation at the Chebyshev nodes of its interval, computed with 60 digits and rounded once: within a
-factor of two of the best polynomial of its degree. The last column is the greatest error, relative to the function that
+factor of two of the best polynomial of its degree; or, where every step counts, the best one itself. The last column is the greatest error, relative to the function that
 the polynomial is a part of.
 
     python tests/scripts/fit_math.py
@@ -43,6 +43,23 @@ def show(name, f, low, high, terms, whole, single=False):
     print(f"{name} on [{float(low):.5g}, {float(high):.5g}], error {float(worst):.2g}\n    [{', '.join(text)}]")
 
 
+def show_best(name, f, low, high, terms):
+    """Prints the polynomial `1 + x p(x)` with so many terms in p whose greatest error relative to `f` is least, for the f32
+    code, by Lawson's iteration: a fit to least squares, in which each point weighs more the larger its error is."""
+    nodes = (low + high) / 2 + (high - low) / 2 * numpy.cos(numpy.pi * (numpy.arange(4001) + 0.5) / 4001)
+    value = f(nodes)
+    a = numpy.stack([nodes ** (i + 1) / value for i in range(terms)], 1)
+    wanted, weights = 1 - 1 / value, numpy.full(len(nodes), 1 / len(nodes))
+    for _ in range(3000):
+        root = numpy.sqrt(weights)
+        c = numpy.linalg.lstsq(a * root[:, None], wanted * root, rcond=None)[0]
+        weights = weights * numpy.abs(a @ c - wanted)
+        weights /= weights.sum()
+    error = numpy.abs(a @ numpy.float32(c).astype(float) - wanted).max()
+    text = ["1.0"] + [str(numpy.float32(k)) for k in c]
+    print(f"{name} on [{low:.5g}, {high:.5g}], error {error:.2g}\n    [{', '.join(text)}]")
+
+
 def near(g, at):
     """`g`, with its limit at 0 where the formula has none."""
     return lambda x: g(x) if abs(x) > mpf(10) ** -40 else mpf(at)
@@ -54,6 +71,7 @@ def main():
     p = near(lambda r: (expm1(r) - r) / r ** 2, mpf(1) / 2)
     show("EXP", p, -ln2 / 2, ln2 / 2, 5, lambda q, r: (1 + r + r * r * q) / exp(r) - 1)
     show("EXP_BELOW single", p, -ln2 / 2, ln2 / 2, 5, lambda q, r: (1 + r + r * r * q) / exp(r) - 1, single=True)
+    show_best("EXP_FACTORS single", numpy.exp, -float(ln2) / 2, float(ln2) / 2, 5)
     # 2^r = 1 + r p(r)
     p = near(lambda r: expm1(r * ln2) / r, ln2)
     show("EXP2 single", p, -0.5, 0.5, 6, lambda q, r: (1 + r * q) / exp(r * ln2) - 1, single=True)

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tensor::limits::Stream;
 
 use super::{engine, number, peak_rss_mb, say, size, threads, total_memory};
-use crate::bench::kernels::{KernelOptions, KernelSpeed, Limits, Work};
+use crate::bench::kernels::{KernelOptions, KernelSpeed, Work};
 use crate::{Error, Preset, Result, Storage, bench};
 
 #[derive(Debug, Args)]
@@ -75,7 +76,7 @@ enum Bench {
     ///
     /// Matrix products, convolution and attention are compared with fused multiply-adds in registers; the others with a
     /// stream through memory that reads and writes as many arrays: a sum (read), y = a x (copy), z = x + a y (triad), or
-    /// x = a x (update). The fastest round counts, of the limits as well.
+    /// x = a x (update). Each kernel is measured in turn with its limit; the fastest round counts, of the limit as well.
     #[command(
         allow_negative_numbers = true,
         after_help = "Examples:\n  gpt bench kernels --threads 2\n  gpt bench kernels --filter \"gelu backward\" --json"
@@ -87,8 +88,8 @@ enum Bench {
         /// Threads to compute with
         #[arg(long, value_name = "N", default_value = "2", value_parser = threads)]
         threads: usize,
-        /// How long to measure each kernel; at least 3 rounds are done
-        #[arg(long, value_name = "S", default_value = "0.3", value_parser = number)]
+        /// How long to measure each kernel and its limit; at least 3 rounds are done
+        #[arg(long, value_name = "S", default_value = "0.5", value_parser = number)]
         seconds: f64,
         /// MiB of an array of those that memory limits, far more than the last-level cache
         #[arg(long, value_name = "N", default_value = "256", value_parser = size)]
@@ -200,50 +201,48 @@ fn ops(threads: usize, json: bool) -> Result<()> {
 
 fn kernels(filter: &str, threads: usize, seconds: f64, megabytes: usize, json: bool) -> Result<()> {
     let time = duration(seconds)?;
-    // AdamW has four arrays, and while they are made there is a fifth.
-    let needs = (5 * megabytes as u128) << 20;
+    // The streams have three arrays and AdamW four; while these are made there is another.
+    let needs = (8 * megabytes as u128) << 20;
     // No machine has more than this.
     if needs > u128::from(total_memory().unwrap_or(1 << 50)) {
-        let what = format!("--megabytes {megabytes}: five such arrays take {:.1} GB of memory", needs as f64 / 1e9);
+        let what = format!("--megabytes {megabytes}: eight such arrays take {:.1} GB of memory", needs as f64 / 1e9);
         return Err(Error::invalid(what));
     }
     tensor::set_num_threads(threads);
     tensor::manual_seed(0);
     let speed =
         bench::kernels(&KernelOptions { filter: filter.to_string(), time, bytes: megabytes.saturating_mul(1 << 20) })?;
-    let (limits, bandwidth) = (&speed.limits, &speed.limits.bandwidth);
+    let limits = &speed.limits;
+    let rates = || Stream::ALL.iter().zip(limits.streams);
     if json {
-        let report = json!({
+        let mut report = json!({
             "engine": engine(),
             "what": "kernels",
             "threads": threads,
             "fma_gflops": limits.fma / 1e9,
-            "read_gb_s": bandwidth.read / 1e9,
-            "copy_gb_s": bandwidth.copy / 1e9,
-            "triad_gb_s": bandwidth.triad / 1e9,
-            "update_gb_s": bandwidth.update / 1e9,
-            "kernels": speed.kernels.iter().map(|kernel| object(kernel, limits)).collect::<Vec<_>>(),
+            "kernels": speed.kernels.iter().map(object).collect::<Vec<_>>(),
         });
+        rates().for_each(|(stream, rate)| report[format!("{}_gb_s", stream.name())] = (rate / 1e9).into());
         say(&report.to_string())
     } else {
+        let streams: Vec<String> =
+            rates().map(|(stream, rate)| format!("{} {:.1}", stream.name(), rate / 1e9)).collect();
         let mut table = format!(
-            "limits with {threads} threads: fma {:.1} GFLOP/s; read {:.1}, copy {:.1}, triad {:.1}, update {:.1} GB/s\n",
+            "limits with {threads} threads: fma {:.1} GFLOP/s; {} GB/s\n",
             limits.fma / 1e9,
-            bandwidth.read / 1e9,
-            bandwidth.copy / 1e9,
-            bandwidth.triad / 1e9,
-            bandwidth.update / 1e9
+            streams.join(", ")
         );
-        table += &format!("{:<36} {:>10} {:>9} {:<7}  {:<6} {:>6}\n", "kernel", "ms", "rate", "", "limit", "share");
+        table += &format!("{:<36} {:>10} {:>9} {:<7} {:>13} {:>6}\n", "kernel", "ms", "rate", "", "limit", "share");
         for kernel in &speed.kernels {
             let unit = if matches!(kernel.work, Work::Flops(_)) { "GFLOP/s" } else { "GB/s" };
             table += &format!(
-                "{:<36} {:>10.3} {:>9.1} {unit:<7}  {:<6} {:>5.1}%\n",
+                "{:<36} {:>10.3} {:>9.1} {unit:<7} {:>6} {:>6.1} {:>5.1}%\n",
                 kernel.name,
                 kernel.seconds * 1e3,
                 kernel.rate() / 1e9,
-                limits.of(kernel.work).1,
-                kernel.share(limits) * 100.0
+                kernel.work.limit(),
+                kernel.limit / 1e9,
+                kernel.share() * 100.0
             );
         }
         say(&table)
@@ -251,13 +250,14 @@ fn kernels(filter: &str, threads: usize, seconds: f64, megabytes: usize, json: b
 }
 
 /// A kernel as a JSON object.
-fn object(kernel: &KernelSpeed, limits: &Limits) -> serde_json::Value {
+fn object(kernel: &KernelSpeed) -> serde_json::Value {
     let unit = if matches!(kernel.work, Work::Flops(_)) { "gflops" } else { "gb_s" };
     let mut object = json!({
         "name": kernel.name,
         unit: kernel.rate() / 1e9,
-        "limit": limits.of(kernel.work).1,
-        "share": kernel.share(limits),
+        "limit": kernel.work.limit(),
+        "limit_rate": kernel.limit / 1e9,
+        "share": kernel.share(),
         "ms": kernel.seconds * 1e3,
     });
     if let Some(product) = kernel.product {

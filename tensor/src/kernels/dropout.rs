@@ -7,7 +7,7 @@
 use crate::DrawKey;
 use crate::dtype::Float;
 use crate::kernels::parallel;
-use crate::kernels::rows::{LANES, ask};
+use crate::kernels::rows::{LANES, ahead_by, ask};
 use crate::kernels::simd::vectorised;
 use crate::random::BLOCK;
 
@@ -77,11 +77,11 @@ vectorised! {
             *start = Word([word; SIDE]);
         }
         start[12].0.iter_mut().zip(first..).for_each(|(number, block)| *number = block);
-        let mut state = start;
+        let (mut state, ahead) = (start, ahead_by(PART));
         for i in 0..4 {
             for c in i * PART / LANES / 4..(i + 1) * PART / LANES / 4 {
-                ask(x, PART, c);
-                ask(out, PART, c);
+                ask(x, ahead, c);
+                ask(out, ahead, c);
             }
             two_rounds(&mut state);
         }

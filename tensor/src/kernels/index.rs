@@ -2,7 +2,7 @@
 
 use crate::dtype::Number;
 use crate::kernels::parallel::{self, GRAIN};
-use crate::kernels::rows::{LANES, ask};
+use crate::kernels::rows::{LANES, ask_anywhere};
 use crate::kernels::simd::vectorised;
 use crate::kernels::walk::Walk;
 use crate::layout::Layout;
@@ -135,11 +135,11 @@ fn by_row(ids: &[i64], rows: usize) -> (Vec<usize>, Vec<usize>) {
 }
 
 vectorised! {
-    /// `out = x`. The row that is `next` is [asked for](ask): it may lie anywhere.
+    /// `out = x`. The row that is `next` is [asked for](ask_anywhere): it may lie anywhere.
     fn copy_row<S, T: Element>(out: &mut [T], x: &[T], next: &[T]) {
         let ((xs, x_rest), (outs, out_rest)) = (x.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
         for (c, (out, x)) in outs.iter_mut().zip(xs).enumerate() {
-            ask(next, 0, c);
+            ask_anywhere(next, c);
             *out = *x;
         }
         out_rest.copy_from_slice(x_rest);
@@ -149,7 +149,7 @@ vectorised! {
     fn add_row<S, T: Number>(out: &mut [T], x: &[T], next: &[T]) {
         let ((xs, x_rest), (outs, out_rest)) = (x.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
         for (c, (out, x)) in outs.iter_mut().zip(xs).enumerate() {
-            ask(next, 0, c);
+            ask_anywhere(next, c);
             for l in 0..LANES {
                 out[l] = out[l].plus(x[l]);
             }

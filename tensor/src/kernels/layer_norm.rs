@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::dtype::Float;
 use crate::kernels::parallel::{self, SharedMut};
-use crate::kernels::rows::{LANES, ahead_of, ask, merge, rows_per_block, sum_of_while};
+use crate::kernels::rows::{LANES, ahead_of, ask, merge, rows_per_block, sum_of, sum_of_while};
 use crate::kernels::simd::vectorised;
 use crate::storage::Storage;
 
@@ -18,44 +18,50 @@ const MOST: usize = 64;
 const PARTS: usize = 64;
 
 vectorised! {
-    /// Normalises one row; returns its mean (0 if rows are not centred) and the reciprocal of its standard deviation. The
-    /// row `ahead` of it is asked for.
-    fn forward_row<S, T: Float>(
+    /// Normalises rows; `mean` (0 if rows are not centred) and `rstd`, the reciprocal of the standard deviation, have one
+    /// element for each.
+    fn forward_rows<S, T: Float>(
         centred: bool,
         x: &[T],
+        affine: Affine<T>,
         weight: &[T],
-        bias: Option<&[T]>,
         eps: T,
         y: &mut [T],
-        ahead: usize,
-    ) -> (T, T) {
-        let count = T::of(x.len() as f64);
-        let ask_x = |c| ask(x, ahead, c);
-        let ask_y = |c| ask(y, ahead, c);
-        // The second pass takes the differences from the mean: no cancellation.
+        mean: &mut [T],
+        rstd: &mut [T],
+    ) {
+        let (width, rows) = (weight.len(), mean.len());
+        let count = T::of(width as f64);
+        let row = |r: usize| &x[r * width..][..width];
+        // The second visit takes the differences from the mean: no cancellation.
         let square = |mean: T| move |x: T| (x - mean) * (x - mean);
-        let (mean, squares) = if centred {
-            let mean = sum_of_while(x, |x| x, ask_x) / count;
-            (mean, sum_of_while(x, square(mean), ask_y))
-        } else {
-            let ask_both = |c| {
-                ask_x(c);
-                ask_y(c);
+        // What the first visit adds up; without means it is the second one.
+        let first = |x: T| if centred { x } else { x * x };
+        let mut sum = sum_of(row(0), first);
+        for (r, y) in y.chunks_exact_mut(width).enumerate() {
+            let (x, ahead) = (row(r), ahead_of(r, rows, width));
+            let squares = if centred {
+                mean[r] = sum / count;
+                sum_of_while(x, square(mean[r]), |c| {
+                    ask(x, ahead, c);
+                    ask(y, 0, c);
+                })
+            } else {
+                mean[r] = T::ZERO;
+                sum
             };
-            (T::ZERO, sum_of_while(x, square(T::ZERO), ask_both))
-        };
-        let variance = squares / count;
-        let rstd = T::ONE / (variance + eps).sqrt();
-        let normalised = y.iter_mut().zip(x).zip(weight).map(|((y, &x), &w)| (y, (x - mean) * rstd * w));
-        match bias {
-            Some(bias) => normalised.zip(bias).for_each(|((y, x), &b)| *y = x + b),
-            None => normalised.for_each(|(y, x)| *y = x),
+            rstd[r] = T::ONE / (squares / count + eps).sqrt();
+            // The last visit to a row is the first to the next: memory is read and written all the time.
+            let (next, moments) = (row((r + 1).min(rows - 1)), (mean[r], rstd[r]));
+            sum = match affine.bias {
+                Some(bias) => last_visit(x, moments, [weight, bias], |x, b| x + b, y, next, first),
+                None => last_visit(x, moments, [weight, weight], |x, _| x, y, next, first),
+            };
         }
-        (mean, rstd)
     }
 
     /// The means over one row of `g = dy w` and of `g` times the normalised row. The row's share is added to the gradients of
-    /// weight and bias, unless those are empty. The rows of `dy` and `x` that are `ahead` are asked for.
+    /// weight and bias, unless those are empty. The next rows of `dy` and `x` are asked for.
     fn first_visit<S, T: Float>(
         dy: &[T],
         x: &[T],
@@ -101,7 +107,7 @@ vectorised! {
         [merge(sum_g, plus) / count, merge(sum_gx, plus) * rstd / count]
     }
 
-    /// The gradient of one row's input, from the means of the [first visit](first_visit). The one that is `ahead` is asked for.
+    /// The gradient of one row's input, from the means of the [first visit](first_visit). The next one is asked for.
     fn backward_row<S, T: Float>(
         dy: &[T],
         x: &[T],
@@ -125,6 +131,34 @@ vectorised! {
             *dx = of((dy[l], x[l], w[l]));
         }
     }
+}
+
+/// `y = shift((x - mean) rstd weight, bias)`, and meanwhile the sum of `f` over the row `next`.
+#[inline(always)]
+fn last_visit<T: Float>(
+    x: &[T],
+    (mean, rstd): (T, T),
+    [weight, bias]: [&[T]; 2],
+    shift: impl Fn(T, T) -> T,
+    y: &mut [T],
+    next: &[T],
+    f: impl Fn(T) -> T,
+) -> T {
+    let mut sums = [T::ZERO; LANES];
+    let [(xs, x), (ws, w), (bs, b), (nexts, next)] = [x, weight, bias, next].map(|row| row.as_chunks::<LANES>());
+    let (ys, y) = y.as_chunks_mut::<LANES>();
+    let of = |x: T, w: T, b: T| shift((x - mean) * rstd * w, b);
+    for ((((y, x), w), b), next) in ys.iter_mut().zip(xs).zip(ws).zip(bs).zip(nexts) {
+        for l in 0..LANES {
+            y[l] = of(x[l], w[l], b[l]);
+            sums[l] += f(next[l]);
+        }
+    }
+    for (l, y) in y.iter_mut().enumerate() {
+        *y = of(x[l], w[l], b[l]);
+        sums[l] += f(next[l]);
+    }
+    merge(sums, |a, b| a + b)
 }
 
 /// Weight and bias of a layer norm, each as long as a row.
@@ -157,11 +191,8 @@ pub(crate) fn forward<T: Float>(
         let (first, count) = (i * rows, y.len() / width);
         // SAFETY: blocks of rows do not overlap.
         let (mean, rstd) = unsafe { (mean.slice(first, count), rstd.slice(first, count)) };
-        for (r, y) in y.chunks_mut(width).enumerate() {
-            let x = &x[(first + r) * width..][..width];
-            (mean[r], rstd[r]) =
-                forward_row(centred, x, &weight, affine.bias, T::of(eps), y, ahead_of(r, count, width));
-        }
+        let x = &x[first * width..][..y.len()];
+        forward_rows(centred, x, affine, &weight, T::of(eps), y, mean, rstd);
     });
 }
 

@@ -15,7 +15,7 @@ use crate::{DType, Tensor};
 const ROUNDS: usize = 1 << 16;
 /// Blocks per thread in one round of [`fma_peak`].
 const BLOCKS: usize = 16;
-/// Elements of a block of [`bandwidth`]: 1 MiB, so that a thread that is late is helped.
+/// Elements of a block of [`Streams`]: 1 MiB, so that a thread that is late is helped.
 const BLOCK: usize = 1 << 18;
 /// Rounds at least.
 const LEAST: usize = 3;
@@ -37,91 +37,121 @@ const LEAST: usize = 3;
 pub fn fma_peak(time: Duration) -> f64 {
     let blocks = BLOCKS * parallel::num_threads();
     let (chains, lanes) = arithmetic();
-    let seconds =
-        fastest(time, || parallel::for_each_block(blocks, |_| chains(black_box(0.5), black_box(1.0), ROUNDS)));
-    2.0 * (lanes * ROUNDS * blocks) as f64 / seconds
+    let operations = 2.0 * (lanes * ROUNDS * blocks) as f64;
+    let round = || parallel::for_each_block(blocks, |_| chains(black_box(0.5), black_box(1.0), ROUNDS));
+    round();
+    fastest(time, || operations / seconds(round))
 }
 
-/// The rates at which memory is read and written, in bytes per second, from [`bandwidth`].
+/// A plain way through large arrays, with which a kernel that memory limits is compared.
 ///
-/// The bytes of a stream are counted once for each array read and once for each written. Most CPUs read a line before they
-/// write a part of it, which costs [`copy`](Bandwidth::copy) and [`triad`](Bandwidth::triad) transfers that are not
-/// counted; a kernel that writes a new array pays the same. One that changes an array in place does not, so its limit is
-/// [`update`](Bandwidth::update).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bandwidth {
-    /// `sum(x)`: one array read.
-    pub read: f64,
-    /// `y = a x`, or a plain copy if that is faster: one read, one written.
-    pub copy: f64,
-    /// `z = x + a y`: two read, one written.
-    pub triad: f64,
-    /// `x = a x`: one read and written in place.
-    pub update: f64,
+/// The bytes are counted once for each array read and once for each written. Most CPUs read a line before they write a part
+/// of it, which costs [`Copy`](Stream::Copy) and [`Triad`](Stream::Triad) transfers that are not counted; a kernel that
+/// writes a new array pays the same. One that changes an array in place does not, so its limit is
+/// [`Update`](Stream::Update).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// `sum(x)`: one array read, hardly anything written.
+    Read,
+    /// `y = a x`, or a plain copy if that is faster: one array read for each that is written.
+    Copy,
+    /// `z = x + a y`: two arrays read for one that is written.
+    Triad,
+    /// `x = a x`: arrays changed in place.
+    Update,
 }
 
-impl Bandwidth {
-    /// The larger of each rate.
-    pub fn max(self, other: Bandwidth) -> Bandwidth {
-        Bandwidth {
-            read: self.read.max(other.read),
-            copy: self.copy.max(other.copy),
-            triad: self.triad.max(other.triad),
-            update: self.update.max(other.update),
+impl Stream {
+    /// All of them.
+    pub const ALL: [Stream; 4] = [Stream::Read, Stream::Copy, Stream::Triad, Stream::Update];
+
+    /// `read`, `copy`, `triad` or `update`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stream::Read => "read",
+            Stream::Copy => "copy",
+            Stream::Triad => "triad",
+            Stream::Update => "update",
         }
     }
 }
 
-/// The rates of memory on arrays of `bytes` each, which must be far larger than the last-level cache to tell anything
-/// (256 MiB is); three are needed at once. Each is measured for `time`, and at least three times.
+/// Three arrays through which each [`Stream`] can run.
 ///
 /// ```
+/// use tensor::limits::{Stream, Streams};
 /// use std::time::Duration;
-/// // Small arrays: the rates of a cache.
-/// let rates = tensor::limits::bandwidth(1 << 16, Duration::ZERO);
-/// assert!(rates.read > 0.0 && rates.copy > 0.0 && rates.triad > 0.0 && rates.update > 0.0);
+/// // Small arrays: the rate of a cache.
+/// let mut streams = Streams::new(1 << 16);
+/// assert!(streams.rate(Stream::Triad, Duration::ZERO) > 0.0);
 /// ```
-pub fn bandwidth(bytes: usize, time: Duration) -> Bandwidth {
-    let n = (bytes / size_of::<f32>()).max(1);
-    // Written once, so that the pages are there; from the pool, whose large buffers lie in huge pages like a kernel's.
-    let array = |value: f64| Tensor::full([n], value, DType::F32);
-    let (x, y, mut out) = (array(1.0), array(2.0), array(0.0));
-    let (x, y) = (x.as_slice::<f32>().expect("just made"), y.as_slice::<f32>().expect("just made"));
-    let out = out.as_slice_mut::<f32>();
-    let array = size_of_val(x) as f64;
-    let read = fastest(time, || {
-        parallel::for_each_block(n.div_ceil(BLOCK), |i| {
-            black_box(bits(&x[i * BLOCK..n.min((i + 1) * BLOCK)]));
-        })
-    });
-    let scaled = fastest(time, || parallel::for_each_chunk(out, BLOCK, |i, out| scale(0.5, &x[i * BLOCK..], out)));
-    let copied = fastest(time, || {
-        parallel::for_each_chunk(out, BLOCK, |i, out| out.copy_from_slice(&x[i * BLOCK..][..out.len()]))
-    });
-    let triad = fastest(time, || {
-        parallel::for_each_chunk(out, BLOCK, |i, out| add(0.5, &x[i * BLOCK..], &y[i * BLOCK..], out))
-    });
-    // A factor of 1 that the compiler cannot see, or the numbers would shrink until arithmetic is slow.
-    let one = black_box(1.0);
-    let update = fastest(time, || parallel::for_each_chunk(out, BLOCK, |_, out| multiply(one, out)));
-    black_box(out);
-    Bandwidth {
-        read: array / read,
-        copy: 2.0 * array / scaled.min(copied),
-        triad: 3.0 * array / triad,
-        update: 2.0 * array / update,
+pub struct Streams {
+    x: Tensor,
+    y: Tensor,
+    out: Tensor,
+}
+
+impl Streams {
+    /// Arrays of `bytes` each, which must be far larger than the last-level cache to tell anything: 256 MiB is.
+    pub fn new(bytes: usize) -> Streams {
+        let n = (bytes / size_of::<f32>()).max(1);
+        // Written once, so that the pages are there; from the pool, whose large buffers lie in huge pages like a kernel's.
+        let array = |value: f64| Tensor::full([n], value, DType::F32);
+        Streams { x: array(1.0), y: array(2.0), out: array(0.0) }
+    }
+
+    /// Bytes per second of the fastest of some runs, of which there are at least three and as many as fit into `time`.
+    pub fn rate(&mut self, stream: Stream, time: Duration) -> f64 {
+        fastest(time, || self.run(stream))
+    }
+
+    /// Bytes per second of one run.
+    pub fn run(&mut self, stream: Stream) -> f64 {
+        let Streams { x, y, out } = self;
+        let (x, y) = (x.as_slice::<f32>().expect("just made"), y.as_slice::<f32>().expect("just made"));
+        let out = out.as_slice_mut::<f32>();
+        let (n, array) = (x.len(), size_of_val(x) as f64);
+        let rate = match stream {
+            Stream::Read => {
+                let block = |i: usize| bits(&x[i * BLOCK..n.min((i + 1) * BLOCK)]);
+                array / seconds(|| parallel::for_each_block(n.div_ceil(BLOCK), |i| _ = black_box(block(i))))
+            }
+            Stream::Copy => {
+                let scaled =
+                    seconds(|| parallel::for_each_chunk(out, BLOCK, |i, out| scale(0.5, &x[i * BLOCK..], out)));
+                let copied = seconds(|| {
+                    parallel::for_each_chunk(out, BLOCK, |i, out| out.copy_from_slice(&x[i * BLOCK..][..out.len()]))
+                });
+                2.0 * array / scaled.min(copied)
+            }
+            Stream::Triad => {
+                let block = |i: usize, out: &mut [f32]| add(0.5, &x[i * BLOCK..], &y[i * BLOCK..], out);
+                3.0 * array / seconds(|| parallel::for_each_chunk(out, BLOCK, block))
+            }
+            Stream::Update => {
+                // A factor of 1 that the compiler cannot see, or the numbers would shrink until arithmetic is slow.
+                let one = black_box(1.0);
+                2.0 * array / seconds(|| parallel::for_each_chunk(out, BLOCK, |_, out| multiply(one, out)))
+            }
+        };
+        black_box(out);
+        rate
     }
 }
 
-/// The seconds of the fastest call of `f`, which is called for `time`, at least three times after a first.
-fn fastest(time: Duration, mut f: impl FnMut()) -> f64 {
+/// The seconds that `f` takes.
+fn seconds(f: impl FnOnce()) -> f64 {
+    let begun = Instant::now();
     f();
-    let (started, mut best, mut rounds) = (Instant::now(), f64::INFINITY, 0);
+    // A clock may tell no difference at all for a tiny array.
+    begun.elapsed().as_secs_f64().max(1e-9)
+}
+
+/// The largest rate that `f` gives, which is called for `time` and at least three times.
+fn fastest(time: Duration, mut f: impl FnMut() -> f64) -> f64 {
+    let (started, mut best, mut rounds) = (Instant::now(), 0.0_f64, 0);
     while rounds < LEAST || started.elapsed() < time {
-        let begun = Instant::now();
-        f();
-        // A clock may tell no difference at all for a tiny array.
-        best = best.min(begun.elapsed().as_secs_f64().max(1e-9));
+        best = best.max(f());
         rounds += 1;
     }
     best
@@ -236,9 +266,10 @@ mod tests {
     fn every_rate_is_a_positive_number() {
         // No multiple of a block, and smaller than one number.
         for bytes in [4 * BLOCK * 4 + 12, 1] {
-            let Bandwidth { read, copy, triad, update } = bandwidth(bytes, Duration::ZERO);
-            for rate in [read, copy, triad, update] {
-                assert!(rate.is_finite() && rate > 0.0, "{bytes} bytes at {rate}");
+            let mut streams = Streams::new(bytes);
+            for stream in Stream::ALL {
+                let rate = streams.rate(stream, Duration::ZERO);
+                assert!(rate.is_finite() && rate > 0.0, "{bytes} bytes at {rate}: {}", stream.name());
             }
         }
         let peak = fma_peak(Duration::ZERO);
@@ -246,9 +277,8 @@ mod tests {
     }
 
     #[test]
-    fn the_larger_rate_of_each_stream_is_kept() {
-        let one = Bandwidth { read: 1.0, copy: 2.0, triad: 3.0, update: 4.0 };
-        let other = Bandwidth { read: 4.0, copy: 1.0, triad: 5.0, update: 2.0 };
-        assert_eq!(one.max(other), Bandwidth { read: 4.0, copy: 2.0, triad: 5.0, update: 4.0 });
+    fn the_largest_rate_counts_of_at_least_three() {
+        let mut rates = [3.0, 5.0, 4.0, 9.0].into_iter();
+        assert_eq!(fastest(Duration::ZERO, || rates.next().unwrap()), 5.0);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Element;
 use crate::kernels::parallel::{self, GRAIN};
-use crate::kernels::rows::{LANES, ask};
+use crate::kernels::rows::{LANES, ahead_by, ask};
 use crate::kernels::simd::{Simd, vectorised};
 use crate::kernels::walk::Walk;
 use crate::tensor::View;
@@ -44,9 +44,10 @@ vectorised! {
             return out.iter_mut().zip(x).for_each(|(out, &x)| *out = f.quick::<S>(x));
         }
         let ((xs, x_rest), (outs, out_rest)) = (x.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
+        let ahead = ahead_by(AHEAD);
         for (x, out) in xs.iter().zip(outs) {
-            ask(x, AHEAD, 0);
-            ask(out, AHEAD, 0);
+            ask(x, ahead, 0);
+            ask(out, ahead, 0);
             for l in 0..LANES {
                 out[l] = f.quick::<S>(x[l]);
             }

@@ -4,6 +4,7 @@
 pub(crate) mod attention;
 pub(crate) mod channel_norm;
 pub(crate) mod conv;
+pub(crate) mod cpu;
 pub(crate) mod cross_entropy;
 pub(crate) mod ctc_loss;
 pub(crate) mod divide;

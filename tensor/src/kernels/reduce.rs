@@ -7,7 +7,7 @@
 use crate::dtype::{Float, Number};
 use crate::kernels::map::{PIECE, Piece};
 use crate::kernels::parallel::{self, GRAIN, SharedMut};
-use crate::kernels::rows::{Aligned, LANES, ask, merge};
+use crate::kernels::rows::{Aligned, LANES, ahead_by, ask, merge};
 use crate::kernels::simd::{Simd, vectorised};
 use crate::kernels::walk::Walk;
 use crate::layout::Layout;
@@ -257,7 +257,7 @@ vectorised! {
         acc
     }
 
-    /// Folds a row of elements into one lane per column. The row that is `ahead` is [asked for](ask).
+    /// Folds a row of elements into one lane per column. The row that is so far ahead is [asked for](ask).
     fn fold_row<S, T: Element, R: Reduce<T>>(r: R, lanes: &mut [R::Lane], x: &[T], ahead: usize) {
         let ((xs, x_rest), (chunks, rest)) = (x.as_chunks::<LANES>(), lanes.as_chunks_mut::<LANES>());
         for (c, (lanes, xs)) in chunks.iter_mut().zip(xs).enumerate() {
@@ -359,7 +359,7 @@ fn reduce_columns<T: Element, R: Reduce<T>>(r: R, x: &[T], outputs: &Walk<1>, in
             let mut lanes = Aligned([r.lane(); COLUMNS]);
             let lanes = &mut lanes.0[..accs.len()];
             let mut filled = 0;
-            let ahead = (row_step as usize).wrapping_mul((AHEAD / lanes.len()).max(1));
+            let ahead = ahead_by((row_step as usize).wrapping_mul((AHEAD / lanes.len()).max(1)));
             let mut empty = |lanes: &mut [R::Lane]| {
                 for (acc, lane) in accs.iter_mut().zip(lanes) {
                     *acc = r.take(*acc, *lane);

@@ -2,8 +2,9 @@
 
 use crate::Element;
 use crate::dtype::Float;
+use crate::kernels::cpu::Reading;
 use crate::kernels::parallel::GRAIN;
-use crate::kernels::simd::{Simd, prefetch};
+use crate::kernels::simd::{Simd, prefetch, prefetch_far};
 use crate::kernels::walk::Walk;
 use crate::tensor::View;
 
@@ -80,22 +81,43 @@ const LINE: usize = 64;
 #[repr(align(64))]
 pub(crate) struct Aligned<T>(pub(crate) T);
 
+/// How many elements ahead of what is worked on a stream is asked for, if not less than `elements`: 0 on CPUs that do better
+/// unasked. Its own elements it costs nothing to ask for.
+#[inline(always)]
+pub(crate) fn ahead_by(elements: usize) -> usize {
+    if Reading::of_this_cpu() == Reading::FewFar { 0 } else { elements }
+}
+
+/// How far ahead of row `r` of `count` the next one is asked for; the last one has none.
+#[inline(always)]
+pub(crate) fn ahead_of(r: usize, count: usize, width: usize) -> usize {
+    ahead_by(if r + 1 < count { width } else { 0 })
+}
+
 /// Asks for elements `c LANES .. (c + 1) LANES` of a row that is worked on later, `ahead` elements after this one.
 ///
 /// A kernel that visits each row several times has memory idle in all visits but the first. It is kept busy with the next
 /// row: one visit asks for what is to be read, another for what is to be written (which is read first as well).
 #[inline(always)]
 pub(crate) fn ask<T>(row: &[T], ahead: usize, c: usize) {
-    for line in 0..LANES * size_of::<T>() / LINE {
-        prefetch(row.as_ptr().wrapping_add(ahead.wrapping_add(c * LANES)).wrapping_byte_add(line * LINE));
+    lines(row, ahead, c).for_each(prefetch);
+}
+
+/// The same for a row that may lie anywhere, which no CPU finds by itself.
+#[inline(always)]
+pub(crate) fn ask_anywhere<T>(row: &[T], c: usize) {
+    if Reading::of_this_cpu() == Reading::FewFar {
+        lines(row, 0, c).for_each(prefetch_far);
+    } else {
+        ask(row, 0, c);
     }
 }
 
-/// How far ahead of a row the next one is: `width`, or 0 if row `r` is the last of `count`, whose own elements it costs
-/// nothing to ask for.
-#[inline]
-pub(crate) fn ahead_of(r: usize, count: usize, width: usize) -> usize {
-    if r + 1 < count { width } else { 0 }
+/// The cache lines of elements `c LANES .. (c + 1) LANES` beyond the first `ahead`.
+#[inline(always)]
+fn lines<T>(row: &[T], ahead: usize, c: usize) -> impl Iterator<Item = *const T> {
+    let first = row.as_ptr().wrapping_add(ahead.wrapping_add(c * LANES));
+    (0..LANES * size_of::<T>() / LINE).map(move |line| first.wrapping_byte_add(line * LINE))
 }
 
 /// The sum of `f(x)` over a row, in lanes.

@@ -3,7 +3,7 @@
 use crate::Element;
 use crate::kernels::map::{AHEAD, PIECE, Piece};
 use crate::kernels::parallel::{self, GRAIN};
-use crate::kernels::rows::{LANES, ask};
+use crate::kernels::rows::{LANES, ahead_by, ask};
 use crate::kernels::simd::{Simd, vectorised};
 use crate::kernels::walk::Walk;
 use crate::tensor::View;
@@ -23,10 +23,11 @@ vectorised! {
         }
         let ((xs, a_rest), (ys, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         let (outs, out_rest) = out.as_chunks_mut::<LANES>();
+        let ahead = ahead_by(AHEAD);
         for ((a, b), out) in xs.iter().zip(ys).zip(outs) {
-            ask(a, AHEAD, 0);
-            ask(b, AHEAD, 0);
-            ask(out, AHEAD, 0);
+            ask(a, ahead, 0);
+            ask(b, ahead, 0);
+            ask(out, ahead, 0);
             for l in 0..LANES {
                 out[l] = f.call::<S>(a[l], b[l]);
             }

@@ -5,9 +5,10 @@ use std::hint::black_box;
 use nn::prelude::*;
 use nn::utils::get_total_norm;
 use optim::{AdamW, AdamWOptions, Optimizer};
+use tensor::limits::Stream;
 use tensor::{CrossEntropy, DType, Generator, Precision, QuantizedMatrix, Tensor};
 
-use super::{Kernel, Stream, Work};
+use super::{Kernel, Work};
 use crate::Preset;
 
 /// Columns of the softmax: the keys of a long context.

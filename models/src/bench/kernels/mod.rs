@@ -2,19 +2,22 @@
 //!
 //! Matrix products, convolution and attention are limited by arithmetic: their rate is compared with that of fused
 //! multiply-adds in registers. Everything else is limited by memory: its bytes, each array counted once for reading and
-//! once for writing, are compared with the rate of a plain stream that reads and writes as many arrays.
+//! once for writing, are compared with the rate of a plain stream that reads and writes as many arrays. Kernel and limit are
+//! measured in turn, because the clock of a CPU and the rate of a shared memory change within seconds.
 
 mod memory;
 mod products;
 
 use std::time::{Duration, Instant};
 
-use tensor::limits::{self, Bandwidth};
+use tensor::limits::{self, Stream, Streams};
 
 use crate::{Error, Result};
 
 /// Rounds at least, after a first that is not counted.
 const LEAST: usize = 3;
+/// So many times longer than its limit a kernel is measured.
+const LONGER: u32 = 2;
 
 /// What a kernel has to do, whatever way it takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,17 +28,14 @@ pub enum Work {
     Bytes(f64, Stream),
 }
 
-/// The plain stream with which a memory-bound kernel is compared: see [`Bandwidth`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Arrays are read, hardly anything is written.
-    Read,
-    /// One array is read for each that is written.
-    Copy,
-    /// Two arrays are read for one that is written.
-    Triad,
-    /// Arrays are changed in place.
-    Update,
+impl Work {
+    /// What limits it: `fma`, or the name of the stream.
+    pub fn limit(self) -> &'static str {
+        match self {
+            Work::Flops(_) => "fma",
+            Work::Bytes(_, stream) => stream.name(),
+        }
+    }
 }
 
 /// Where the operands of a matrix product lie.
@@ -122,7 +122,7 @@ fn shrunk(bytes: usize, by: usize) -> Vec<Kernel> {
 pub struct KernelOptions {
     /// Only kernels whose names hold all words of this, in any order; all of them if it is empty. `""`.
     pub filter: String,
-    /// How long to measure each kernel and each limit, at least three rounds. 0.3 s.
+    /// How long to measure each kernel together with its limit, at least three rounds. 0.5 s.
     pub time: Duration,
     /// The size of an array of the memory-bound kernels and streams, which must be far above that of the last-level cache.
     /// 256 MiB.
@@ -131,7 +131,7 @@ pub struct KernelOptions {
 
 impl Default for KernelOptions {
     fn default() -> KernelOptions {
-        KernelOptions { filter: String::new(), time: Duration::from_millis(300), bytes: 256 << 20 }
+        KernelOptions { filter: String::new(), time: Duration::from_millis(500), bytes: 256 << 20 }
     }
 }
 
@@ -140,25 +140,27 @@ impl Default for KernelOptions {
 pub struct Limits {
     /// Operations per second: see [`limits::fma_peak`].
     pub fma: f64,
-    /// Bytes per second: see [`limits::bandwidth`].
-    pub bandwidth: Bandwidth,
+    /// Bytes per second of each of [`Stream::ALL`].
+    pub streams: [f64; Stream::ALL.len()],
 }
 
 impl Limits {
     /// Measures them.
     pub fn measure(options: &KernelOptions) -> Limits {
-        Limits { fma: limits::fma_peak(options.time), bandwidth: limits::bandwidth(options.bytes, options.time) }
+        Limits::of(&mut Streams::new(options.bytes), options.time)
     }
 
-    /// The limit for `work`, in what it counts per second, and its name.
-    pub fn of(&self, work: Work) -> (f64, &'static str) {
-        match work {
-            Work::Flops(_) => (self.fma, "fma"),
-            Work::Bytes(_, Stream::Read) => (self.bandwidth.read, "read"),
-            Work::Bytes(_, Stream::Copy) => (self.bandwidth.copy, "copy"),
-            Work::Bytes(_, Stream::Triad) => (self.bandwidth.triad, "triad"),
-            Work::Bytes(_, Stream::Update) => (self.bandwidth.update, "update"),
-        }
+    fn of(streams: &mut Streams, time: Duration) -> Limits {
+        Limits { fma: limits::fma_peak(time), streams: Stream::ALL.map(|stream| streams.rate(stream, time)) }
+    }
+
+    /// The limit that was measured beside a kernel counts for all if it is larger.
+    fn raise(&mut self, work: Work, rate: f64) {
+        let limit = match work {
+            Work::Flops(_) => &mut self.fma,
+            Work::Bytes(_, stream) => &mut self.streams[stream as usize],
+        };
+        *limit = limit.max(rate);
     }
 }
 
@@ -173,6 +175,8 @@ pub struct KernelSpeed {
     pub product: Option<Product>,
     /// The time of the fastest call.
     pub seconds: f64,
+    /// Operations or bytes per second of the limit in the fastest of the rounds between the calls.
+    pub limit: f64,
 }
 
 impl KernelSpeed {
@@ -183,21 +187,22 @@ impl KernelSpeed {
     }
 
     /// The rate over its limit: 1 is as fast as the machine.
-    pub fn share(&self, limits: &Limits) -> f64 {
-        self.rate() / limits.of(self.work).0
+    pub fn share(&self) -> f64 {
+        self.rate() / self.limit
     }
 }
 
 /// What [`kernels`] measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KernelsSpeed {
-    /// The limits, measured before the kernels and after them; the larger counts.
+    /// The largest that were seen of each limit.
     pub limits: Limits,
     /// The kernels in the order of the [`list`].
     pub kernels: Vec<KernelSpeed>,
 }
 
-/// Measures kernels and the limits of the machine, with the number of threads that is set. Of both the fastest round counts.
+/// Measures kernels and the limits of the machine in turn, with the number of threads that is set. Of both the fastest round
+/// counts.
 ///
 /// # Errors
 /// When no kernel has the words of the filter in its name.
@@ -210,7 +215,7 @@ pub struct KernelsSpeed {
 /// let speed = kernels(&options)?;
 /// let names: Vec<&str> = speed.kernels.iter().map(|kernel| &kernel.name[..]).collect();
 /// assert_eq!(names, ["layer norm forward", "rms norm forward"]);
-/// assert!(speed.kernels[0].share(&speed.limits) > 0.0);
+/// assert!(speed.kernels[0].share() > 0.0);
 /// # Ok::<(), models::Error>(())
 /// ```
 pub fn kernels(options: &KernelOptions) -> Result<KernelsSpeed> {
@@ -224,27 +229,37 @@ fn measure(mut list: Vec<Kernel>, options: &KernelOptions) -> Result<KernelsSpee
             format!("no kernel has all words of {:?} in its name; without a filter all are shown", options.filter);
         return Err(Error::invalid(what));
     }
-    let before = Limits::measure(options);
-    let kernels: Vec<KernelSpeed> = list.into_iter().map(|kernel| speed(kernel, options.time)).collect();
-    // The clock of a CPU and the load on a shared machine change in a minute.
-    let after = Limits::measure(options);
-    let limits = Limits { fma: before.fma.max(after.fma), bandwidth: before.bandwidth.max(after.bandwidth) };
+    let mut streams = Streams::new(options.bytes);
+    let mut limits = Limits::of(&mut streams, options.time);
+    let kernels: Vec<KernelSpeed> = list.into_iter().map(|kernel| speed(kernel, &mut streams, options.time)).collect();
+    kernels.iter().for_each(|kernel| limits.raise(kernel.work, kernel.limit));
     Ok(KernelsSpeed { limits, kernels })
 }
 
-/// The fastest of some calls.
-fn speed(kernel: Kernel, time: Duration) -> KernelSpeed {
+/// The fastest of some calls, and of some rounds of what limits them.
+fn speed(kernel: Kernel, streams: &mut Streams, time: Duration) -> KernelSpeed {
     let mut call = kernel.prepare();
     call();
-    let (started, mut seconds, mut rounds) = (Instant::now(), f64::INFINITY, 0);
+    let (started, mut seconds, mut limit, mut rounds) = (Instant::now(), f64::INFINITY, 0.0_f64, 0);
     while rounds < LEAST || started.elapsed() < time {
         let begun = Instant::now();
-        call();
-        seconds = seconds.min(begun.elapsed().as_secs_f64());
+        limit = limit.max(match kernel.work {
+            Work::Flops(_) => limits::fma_peak(Duration::ZERO),
+            Work::Bytes(_, stream) => streams.run(stream),
+        });
+        let (enough, calls) = (LONGER * begun.elapsed(), Instant::now());
+        loop {
+            let begun = Instant::now();
+            call();
+            seconds = seconds.min(begun.elapsed().as_secs_f64());
+            if calls.elapsed() >= enough {
+                break;
+            }
+        }
         rounds += 1;
     }
     // A coarse clock may see no time pass at all.
-    KernelSpeed { name: kernel.name, work: kernel.work, product: kernel.product, seconds: seconds.max(1e-9) }
+    KernelSpeed { name: kernel.name, work: kernel.work, product: kernel.product, seconds: seconds.max(1e-9), limit }
 }
 
 #[cfg(test)]
@@ -260,8 +275,14 @@ mod tests {
         let speed = measure(shrunk(1 << 18, 16), &quick("")).unwrap();
         assert!(speed.kernels.len() > 80, "{}", speed.kernels.len());
         for kernel in &speed.kernels {
-            let share = kernel.share(&speed.limits);
+            let share = kernel.share();
             assert!(share.is_finite() && share > 0.0, "{}: {share}", kernel.name);
+            let Limits { fma, streams } = speed.limits;
+            let largest = match kernel.work {
+                Work::Flops(_) => fma,
+                Work::Bytes(_, stream) => streams[Stream::ALL.iter().position(|&other| other == stream).unwrap()],
+            };
+            assert!(kernel.limit <= largest, "{}", kernel.name);
         }
     }
 
@@ -284,18 +305,29 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_the_rate_over_the_limit_of_the_same_mix() {
-        let bandwidth = Bandwidth { read: 10.0, copy: 20.0, triad: 30.0, update: 40.0 };
-        let limits = Limits { fma: 100.0, bandwidth };
-        for (work, share) in [
-            (Work::Flops(100.0), 0.5),
-            (Work::Bytes(10.0, Stream::Read), 0.5),
-            (Work::Bytes(10.0, Stream::Copy), 0.25),
-            (Work::Bytes(30.0, Stream::Triad), 0.5),
-            (Work::Bytes(80.0, Stream::Update), 1.0),
+    fn a_share_is_the_rate_over_the_limit_beside_it() {
+        for (work, limit, share) in [
+            (Work::Flops(100.0), 100.0, 0.5),
+            (Work::Bytes(10.0, Stream::Read), 10.0, 0.5),
+            (Work::Bytes(80.0, Stream::Update), 40.0, 1.0),
         ] {
-            let kernel = KernelSpeed { name: "one".into(), work, product: None, seconds: 2.0 };
-            assert_eq!(kernel.share(&limits), share, "{work:?}");
+            let kernel = KernelSpeed { name: "one".into(), work, product: None, seconds: 2.0, limit };
+            assert_eq!(kernel.share(), share, "{work:?}");
         }
+    }
+
+    #[test]
+    fn a_larger_limit_beside_a_kernel_counts_for_the_machine() {
+        let mut limits = Limits { fma: 100.0, streams: [10.0, 20.0, 30.0, 40.0] };
+        for (work, rate) in [
+            (Work::Flops(1.0), 110.0),
+            (Work::Bytes(1.0, Stream::Read), 9.0),
+            (Work::Bytes(1.0, Stream::Copy), 21.0),
+            (Work::Bytes(1.0, Stream::Triad), 29.0),
+            (Work::Bytes(1.0, Stream::Update), 41.0),
+        ] {
+            limits.raise(work, rate);
+        }
+        assert_eq!(limits, Limits { fma: 110.0, streams: [10.0, 21.0, 30.0, 41.0] });
     }
 }

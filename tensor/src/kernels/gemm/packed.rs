@@ -5,6 +5,8 @@ use super::pack::{pack_panel, turned};
 use super::{Add, Matrix, Size};
 use crate::dtype::Float;
 use crate::kernels::parallel::{self, SharedMut};
+use crate::kernels::rows::dot_of;
+use crate::kernels::simd::vectorised;
 use crate::storage::Storage;
 
 /// Depth of a packed block: a panel of A of this depth stays in the first-level cache.
@@ -51,8 +53,8 @@ impl<T: Float> Panels<T> for Matrix<'_, T> {
 
 /// The left operand of a product, as blocks of its rows.
 pub(super) trait Rows<T>: Sync {
-    /// Whether the rows of its blocks are contiguous and are to be read where they are.
-    fn in_rows(&self, flipped: bool) -> bool;
+    /// Whether the rows of its blocks are contiguous and are to be read where they are, `times` times.
+    fn in_rows(&self, times: usize) -> bool;
 
     /// How many elements of a block have to be made before they are read, if it has `all`.
     fn made(&self, all: usize) -> usize;
@@ -64,8 +66,8 @@ pub(super) trait Rows<T>: Sync {
 impl<T: Float> Rows<T> for Matrix<'_, T> {
     /// Rows that lie a multiple of a page apart would all compete for the same few lines of the first-level cache. Where
     /// they are read only once or twice that costs less than packing.
-    fn in_rows(&self, flipped: bool) -> bool {
-        self.column == 1 && (flipped || !(self.row.unsigned_abs() * size_of::<T>()).is_multiple_of(4096))
+    fn in_rows(&self, times: usize) -> bool {
+        self.column == 1 && (times <= 2 || !(self.row.unsigned_abs() * size_of::<T>()).is_multiple_of(4096))
     }
 
     fn made(&self, _: usize) -> usize {
@@ -178,7 +180,7 @@ fn multiply<T: Float>(
     let Size { m, k, n } = size;
     assert_eq!(c.len(), m * n, "the output of a product has m * n elements");
     let Kernel { mr, nr, .. } = kernel;
-    let in_rows = a.in_rows(flipped);
+    let in_rows = a.in_rows(n.div_ceil(nr));
     let Cut { deep, long, rows, columns } = Cut::new(size, in_rows, mr, nr);
     let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
     let out = SharedMut::new(c);
@@ -205,8 +207,14 @@ fn multiply<T: Float>(
             for (part, p) in (start..end).step_by(deep).enumerate() {
                 let deep = deep.min(end - p);
                 let b_panels = &mut own.b.as_slice_mut::<T>()[columns * (p - start)..][..columns * deep];
+                // A column that has a panel of its own is not worth one: it is multiplied with rows of A.
+                let lone = in_rows && width % nr == 1;
                 if own.column[part].replace(column) != Some(column) {
-                    b.pack(column, p, width, nr, deep, b_panels);
+                    let others = width - usize::from(lone);
+                    b.pack(column, p, others, nr, deep, b_panels);
+                    if lone {
+                        b.pack(column + others, p, 1, 1, deep, &mut b_panels[others * deep..]);
+                    }
                 }
                 let rest = deep.min(end - p - deep);
                 let next = if flipped {
@@ -235,6 +243,7 @@ fn multiply<T: Float>(
                     deep,
                     a: block_of_a,
                     in_rows,
+                    lone,
                     b: b_panels,
                     next,
                     add: if p == start { first.from(column) } else { Add::Output },
@@ -280,6 +289,8 @@ struct Block<'a, T> {
     a: Matrix<'a, T>,
     /// Whether the rows of A are contiguous and read where they are.
     in_rows: bool,
+    /// Whether the last column of B is packed without a panel; then the rows of A are contiguous.
+    lone: bool,
     b: &'a [T],
     /// What is worth asking for meanwhile.
     next: Option<Next<T>>,
@@ -329,6 +340,16 @@ impl<T: Float> Block<'_, T> {
                 let b = &b[j * deep..][..nr * deep];
                 let (height, width) = (mr.min(height - i), nr.min(width - j));
                 let at = self.to + i * stride + j;
+                if self.lone && width == 1 {
+                    let sums = &mut edge[..height];
+                    dots(a.from(i, 0), &b[..deep], sums);
+                    for (r, sum) in sums.iter().enumerate() {
+                        // SAFETY: an element of the block.
+                        let c = unsafe { self.out.slice(at + r * stride, 1) };
+                        put(add.from(j), std::slice::from_ref(sum), c);
+                    }
+                    continue;
+                }
                 let left = if j == 0 { first } else { others };
                 let ahead = match left {
                     // It asks for its own columns.
@@ -390,6 +411,15 @@ unsafe fn turn<T: Float>(
         // SAFETY: a part of a row of the block.
         let c = unsafe { out.slice((to.0 + q) * stride + to.1, height) };
         put(add, sums, c);
+    }
+}
+
+vectorised! {
+    /// `sums[i] = sum over p of a[i][p] * column[p]`, with contiguous rows of A.
+    fn dots<S, T: Float>(a: Matrix<T>, column: &[T], sums: &mut [T]) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum = dot_of::<S, T>(&a.data[a.at(i, 0)..][..column.len()], column);
+        }
     }
 }
 

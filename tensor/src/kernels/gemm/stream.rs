@@ -8,8 +8,8 @@ use half::slice::HalfFloatSliceExt;
 use super::lanes::{Lanes, WIDTH, at_level};
 use super::micro::Micro;
 use super::packed::{self, Panels, Rows};
-use super::streams::Streams;
 use super::{Add, FLIPPED, Matrix, Size, pack, portable, start};
+use crate::kernels::cpu::Reading;
 use crate::kernels::parallel::{self, SharedMut};
 use crate::kernels::rows::merge;
 use crate::kernels::simd::prefetch;
@@ -192,7 +192,7 @@ fn dots<V: Lanes, F: Format, const M: usize, const R: usize>(
     rows: [usize; R],
     k: usize,
     x: &[Chunk],
-    ahead: usize,
+    ahead: Option<usize>,
 ) -> [[f32; M]; R] {
     let (whole, chunks) = (k / LANES, k.div_ceil(LANES));
     let stored: [F::Row<'_>; R] = rows.map(|row| w.row(row));
@@ -201,7 +201,7 @@ fn dots<V: Lanes, F: Format, const M: usize, const R: usize>(
     let lines = whole / F::TO_A_LINE;
     for l in 0..lines {
         for (sums, &stored) in sums.iter_mut().zip(&stored) {
-            if F::ASKS {
+            if let (true, Some(ahead)) = (F::ASKS, ahead) {
                 prefetch(F::at(stored, l * F::TO_A_LINE).wrapping_add(ahead));
             }
             F::add_line(stored, l, &x, sums);
@@ -255,7 +255,7 @@ fn add_block<V: Lanes, F: Format, const M: usize, const R: usize>(
     k: usize,
     x: &[Chunk],
     to: Output,
-    ahead: usize,
+    ahead: Option<usize>,
 ) {
     let Output { c, first, n } = to;
     let add = |j: usize, dots: [f32; M]| {
@@ -286,13 +286,13 @@ at_level! {
         m: usize,
         x: &[Chunk],
         to: Output,
-        streams: Streams
+        reading: Reading
     ) {
         // So many rows of the weights that their sums fit into the registers of AVX-512. With those of AVX2 the sums of eight
         // rows go through the first-level cache, which is still faster than memory in fewer streams where it wants many. Two
         // rows of `x` have two rows of the weights at least: one alone has too few sums to hide the latency.
-        let ahead = streams.ahead();
-        match (m, streams.rows(F::IN_FEW, F::IN_MANY) / m) {
+        let ahead = reading.ahead();
+        match (m, reading.rows(F::IN_FEW, F::IN_MANY) / m) {
             (1, 1) => add_block::<V, F, 1, 1>(w, rows, k, x, to, ahead),
             (1, 8) => add_block::<V, F, 1, 8>(w, rows, k, x, to, ahead),
             (1, 4) => add_block::<V, F, 1, 4>(w, rows, k, x, to, ahead),
@@ -345,11 +345,11 @@ fn as_chunks(x: &mut [f32]) -> &mut [Chunk] {
 
 /// With few rows on the left: `c = x w^T`, plus what `add` says, reading each weight once.
 pub(super) fn few<F: Format>(size: Size, x: Matrix<f32>, w: &F, add: Add<f32>, c: &mut [f32]) {
-    few_in(Streams::of_this_cpu(), size, x, w, add, c);
+    few_in(Reading::of_this_cpu(), size, x, w, add, c);
 }
 
 /// [`few`] in few or many streams: the result is the same.
-fn few_in<F: Format>(streams: Streams, size: Size, x: Matrix<f32>, w: &F, add: Add<f32>, c: &mut [f32]) {
+fn few_in<F: Format>(reading: Reading, size: Size, x: Matrix<f32>, w: &F, add: Add<f32>, c: &mut [f32]) {
     let Size { m, k, n } = size;
     start(add, n, c);
     let (mut x, chunks) = (packed_rows(m, k, x), k.div_ceil(LANES));
@@ -357,14 +357,14 @@ fn few_in<F: Format>(streams: Streams, size: Size, x: Matrix<f32>, w: &F, add: A
     for x in x.chunks_mut(chunks) {
         x[..k / LANES].chunks_exact_mut(F::TO_A_LINE).for_each(F::arrange);
     }
-    let rows = (BLOCK / k.max(1)).clamp(1, n.div_ceil(BLOCKS)).next_multiple_of(streams.rows(F::IN_FEW, F::IN_MANY));
+    let rows = (BLOCK / k.max(1)).clamp(1, n.div_ceil(BLOCKS)).next_multiple_of(reading.rows(F::IN_FEW, F::IN_MANY));
     let out = SharedMut::new(c);
     let work = |b: usize| {
         let range = b * rows..((b + 1) * rows).min(n);
         let mut i = 0;
         while i < m {
             let together = [4, 2, 1].into_iter().find(|&t| t <= m - i).expect("i < m");
-            block(w, range.clone(), k, together, &x[i * chunks..], Output { c: out, first: i, n }, streams);
+            block(w, range.clone(), k, together, &x[i * chunks..], Output { c: out, first: i, n }, reading);
             i += together;
         }
     };
@@ -391,7 +391,7 @@ impl<F> Widened<'_, F> {
 }
 
 impl<F: Format> Rows<f32> for Widened<'_, F> {
-    fn in_rows(&self, _: bool) -> bool {
+    fn in_rows(&self, _: usize) -> bool {
         true
     }
 
@@ -459,8 +459,9 @@ mod tests {
                     assert!(c.allclose(expected, 1e-4, 1e-4), "{path} {m}x{k}x{n}");
                 };
                 check("chosen", &|c| gemm(size, matrix, &w, add, c));
-                check("few", &|c| few_in(Streams::Few, size, matrix, &w, add, c));
-                check("many", &|c| few_in(Streams::Many, size, matrix, &w, add, c));
+                for reading in [Reading::Few, Reading::FewFar, Reading::Many] {
+                    check(&format!("{reading:?}"), &|c| few_in(reading, size, matrix, &w, add, c));
+                }
                 check("portable", &|c| portable::gemm_widened(size, matrix, &w, add, c));
                 if let Some(kernel) = f32::kernel() {
                     check("packed", &|c| packed::gemm(size, matrix, Widened(&w), add, c, kernel));

@@ -83,6 +83,16 @@ pub(crate) fn exp_below<S: Simd>(x: f32) -> f32 {
     S::mul_add(S::mul_add(r * r, p, r), power, power)
 }
 
+/// Two factors of `e^x` for `x` up to 88; where that is no normal number the first may be 0.
+#[inline(always)]
+pub(crate) fn exp_factors<S: Simd>(x: f32) -> (f32, f32) {
+    let x = if x < -88.0 { -88.0 } else { x };
+    let rounded = S::mul_add(x, LOG2_E, ROUND_BIASED);
+    let r = S::mul_add(rounded - ROUND_BIASED, -LN_2, x);
+    let c = [1.0, 0.999_999_7, 0.499_991_5, 0.166_676_36, 0.041_897_93, 0.008_290_315];
+    (power_of_rounded(rounded), polynomial::<S, _>(r, c))
+}
+
 /// The coefficients of `(2^r - 1) / r` for `|r| <= 1/2`.
 const EXP2: [f32; 6] = [LN_2, 0.2402265, 0.05550357, 0.009618083, 0.0013390863, 0.00015453163];
 
@@ -466,5 +476,23 @@ mod tests {
         }
         assert_eq!(exp_below::<Portable>(f32::NEG_INFINITY), 0.0);
         assert!(exp_below::<Portable>(f32::NAN).is_nan() && exp_below::<Fused>(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn the_factors_of_the_exponential_are_good_for_sums() {
+        for x in (0..9600).map(|i| i as f32 / 100.0 - 88.0) {
+            let want = (x as f64).exp();
+            let error = |(power, rest): (f32, f32)| (power as f64 * rest as f64 / want - 1.0).abs();
+            // What a term may be wrong by, relative to a sum that has 1 as another.
+            let part = want.min(1.0);
+            if want >= f32::MIN_POSITIVE as f64 {
+                assert!(error(exp_factors::<Fused>(x)) < 2e-7 + 4e-9 * x.abs() as f64, "{x}");
+            }
+            assert!(error(exp_factors::<Portable>(x)) * part < 3e-7 + 1.5e-7 * x.max(0.0) as f64, "{x}");
+        }
+        for hidden in [f32::NEG_INFINITY, f32::MIN, -89.0] {
+            assert_eq!(exp_factors::<Portable>(hidden).0 * exp_factors::<Fused>(hidden).1, 0.0, "{hidden}");
+        }
+        assert!(exp_factors::<Portable>(f32::NAN).1.is_nan() && exp_factors::<Fused>(-f32::NAN).1.is_nan());
     }
 }
