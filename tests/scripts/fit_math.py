@@ -2,8 +2,8 @@
 """Fits the polynomials of tensor/src/kernels/math and prints them as Rust arrays.
 
 Each is the interpolation at the Chebyshev nodes of its interval, computed with 60 digits and rounded once: within a
-factor of two of the best polynomial of its degree; or, where every step counts, the best one itself. The last column is the greatest error, relative to the function that
-the polynomial is a part of.
+factor of two of the best polynomial of its degree; or, where every step counts, the best one itself. The last column is
+the greatest error, relative to the function that the polynomial is a part of.
 
     python tests/scripts/fit_math.py
 Needs: pip install mpmath numpy
@@ -44,8 +44,8 @@ def show(name, f, low, high, terms, whole, single=False):
 
 
 def show_best(name, f, low, high, terms):
-    """Prints the polynomial `1 + x p(x)` with so many terms in p whose greatest error relative to `f` is least, for the f32
-    code, by Lawson's iteration: a fit to least squares, in which each point weighs more the larger its error is."""
+    """Prints the polynomial `1 + x p(x)` with so many terms in p whose greatest error relative to `f` is least, for the
+    f32 code, by Lawson's iteration: a fit to least squares, in which each point weighs more the larger its error is."""
     nodes = (low + high) / 2 + (high - low) / 2 * numpy.cos(numpy.pi * (numpy.arange(4001) + 0.5) / 4001)
     value = f(nodes)
     a = numpy.stack([nodes ** (i + 1) / value for i in range(terms)], 1)

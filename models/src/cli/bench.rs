@@ -220,9 +220,9 @@ fn kernels(filter: &str, threads: usize, seconds: f64, megabytes: usize, json: b
             "what": "kernels",
             "threads": threads,
             "fma_gflops": limits.fma / 1e9,
-            "kernels": speed.kernels.iter().map(object).collect::<Vec<_>>(),
         });
         rates().for_each(|(stream, rate)| report[format!("{}_gb_s", stream.name())] = (rate / 1e9).into());
+        report["kernels"] = speed.kernels.iter().map(object).collect();
         say(&report.to_string())
     } else {
         let streams: Vec<String> =

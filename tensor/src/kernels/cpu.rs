@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-/// The kinds of CPUs.
+/// The kinds of CPUs by the way in which they read memory fastest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
     /// Intel's, and any that is not known: in as many as eight streams, so that more lines are under way; what is asked for
@@ -10,8 +10,8 @@ pub(crate) enum Reading {
     Many,
     /// AMD's from Zen 5 on: in one or two streams, of which the prefetchers run far ahead.
     Few,
-    /// AMD's before: the first-level cache has so few lines under way that what is asked for has to wait there. It comes into
-    /// the second-level one, and streams are better not asked for at all.
+    /// AMD's before: the same, but the first-level cache has so few lines under way that what is asked for waits there. What may
+    /// lie anywhere is asked for into the second-level one, and what a stream brings next not at all.
     FewFar,
 }
 

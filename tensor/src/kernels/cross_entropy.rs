@@ -62,8 +62,8 @@ vectorised! {
     /// A logit of the row that no other exceeds by more than [`SLACK`], and the sum of `e^(x - logit)`, in one pass through
     /// memory.
     ///
-    /// Powers are measured from the greatest logit of the first part. A part with one that is far greater is done again,
-    /// measured from that one: its first sums may have overflowed, and are dropped.
+    /// Powers are measured from the greatest logit of the first part that is not all negative infinity. A part with a far greater
+    /// one is done again, measured from the greatest of its own: its first sums may have overflowed, and are dropped.
     fn normaliser<S, T: Math>(x: &[T]) -> (T, T) {
         let (mut from, mut sums) = (T::LOWEST, [T::ZERO; LANES]);
         for x in x.chunks(PART) {
@@ -85,27 +85,27 @@ vectorised! {
         (from, if none { T::of(f64::NAN) } else { merge(sums, |a, b| a + b) })
     }
 
-    /// The sum of `x - max` over a row.
-    fn depth<S, T: Math>(x: &[T], max: T) -> T {
-        sum_of(x, |x| x - max)
+    /// The sum of `x - from` over a row.
+    fn depth<S, T: Math>(x: &[T], from: T) -> T {
+        sum_of(x, |x| x - from)
     }
 
-    /// The sum of `w (x - max)` over a row.
-    fn depth_weighted<S, T: Math>(x: &[T], w: &[T], max: T) -> T {
-        sum_of_pairs(x, w, |sum, x, w| S::mul_add(x - max, w, sum))
+    /// The sum of `w (x - from)` over a row.
+    fn depth_weighted<S, T: Math>(x: &[T], w: &[T], from: T) -> T {
+        sum_of_pairs(x, w, |sum, x, w| S::mul_add(x - from, w, sum))
     }
 
-    /// `dx = scale * e^(x - max) - shift`.
-    fn gradient<S, T: Math>(x: &[T], max: T, scale: T, shift: T, dx: &mut [T]) {
+    /// `dx = scale * e^(x - from) - shift`.
+    fn gradient<S, T: Math>(x: &[T], from: T, scale: T, shift: T, dx: &mut [T]) {
         for (dx, &x) in dx.iter_mut().zip(x) {
-            *dx = (x - max).exp_below::<S>() * scale - shift;
+            *dx = (x - from).exp_below::<S>() * scale - shift;
         }
     }
 
-    /// `dx = scale * e^(x - max) - shift * w`.
-    fn gradient_weighted<S, T: Math>(x: &[T], max: T, scale: T, shift: T, w: &[T], dx: &mut [T]) {
+    /// `dx = scale * e^(x - from) - shift * w`.
+    fn gradient_weighted<S, T: Math>(x: &[T], from: T, scale: T, shift: T, w: &[T], dx: &mut [T]) {
         for ((dx, &x), &w) in dx.iter_mut().zip(x).zip(w) {
-            *dx = (x - max).exp_below::<S>() * scale - shift * w;
+            *dx = (x - from).exp_below::<S>() * scale - shift * w;
         }
     }
 }
@@ -120,18 +120,18 @@ pub(crate) fn forward<T: Math>(logits: View<T>, classes: usize, terms: &Terms<T>
         let x = rows.get(i * block, loss.len(), &mut buffer);
         for (r, (loss, x)) in loss.iter_mut().zip(x.chunks_exact(classes.max(1))).enumerate() {
             let row = i * block + r;
-            let (max, sum_of_powers) = normaliser(x);
+            let (from, sum_of_powers) = normaliser(x);
             // SAFETY: each row belongs to one block.
-            unsafe { saved.slice(2 * row, 2) }.copy_from_slice(&[max, sum_of_powers]);
+            unsafe { saved.slice(2 * row, 2) }.copy_from_slice(&[from, sum_of_powers]);
             // Everything is measured from about the greatest logit, so that large ones cost no digits.
             let log = sum_of_powers.to_f64().ln();
             *loss = match terms.targets[row] {
                 None => 0.0,
                 Some(class) => {
-                    let hit = terms.gain * terms.weight_of(class) * (log - (x[class].to_f64() - max.to_f64()));
+                    let hit = terms.gain * terms.weight_of(class) * (log - (x[class].to_f64() - from.to_f64()));
                     let rest = || match terms.weight {
-                        None => depth(x, max).to_f64(),
-                        Some(w) => depth_weighted(x, w, max).to_f64(),
+                        None => depth(x, from).to_f64(),
+                        Some(w) => depth_weighted(x, w, from).to_f64(),
                     };
                     if terms.smooth == 0.0 { hit } else { hit + terms.smooth * (log * weights - rest()) }
                 }
@@ -161,13 +161,13 @@ pub(crate) fn backward<T: Math>(
                 continue;
             };
             let dloss = upstream(row);
-            let (max, sum_of_powers) = (saved[2 * row], saved[2 * row + 1].to_f64());
+            let (from, sum_of_powers) = (saved[2 * row], saved[2 * row + 1].to_f64());
             let hit = dloss * terms.gain * terms.weight_of(class);
             let scale = T::of((hit + dloss * terms.smooth * weights) / sum_of_powers);
             let shift = T::of(dloss * terms.smooth);
             match terms.weight {
-                Some(w) if terms.smooth != 0.0 => gradient_weighted(x, max, scale, shift, w, dx),
-                _ => gradient(x, max, scale, shift, dx),
+                Some(w) if terms.smooth != 0.0 => gradient_weighted(x, from, scale, shift, w, dx),
+                _ => gradient(x, from, scale, shift, dx),
             }
             dx[class] = dx[class] - T::of(hit);
         }
@@ -189,9 +189,9 @@ mod tests {
                 for hidden in [0, n / 2, n - 1] {
                     let x: Vec<f32> =
                         (0..n).map(|i| if i < hidden { HIDDEN } else { logit(i) + rising * i as f32 }).collect();
-                    let (max, sum) = normaliser(&x);
-                    let want: f64 = x.iter().map(|&x| (x as f64 - max as f64).exp()).sum();
-                    assert!(x.contains(&max) && x.iter().all(|&x| x <= max + SLACK as f32), "{n} {rising} {hidden}");
+                    let (from, sum) = normaliser(&x);
+                    let want: f64 = x.iter().map(|&x| (x as f64 - from as f64).exp()).sum();
+                    assert!(x.contains(&from) && x.iter().all(|&x| x <= from + SLACK as f32), "{n} {rising} {hidden}");
                     assert!((sum as f64 / want - 1.0).abs() < 1e-6, "{n} {rising} {hidden}: {sum}, not {want}");
                 }
             }

@@ -68,7 +68,7 @@ fn two_rounds(state: &mut [Word; WORDS]) {
 
 vectorised! {
     /// `out = scale x` where the number from blocks `first .. first + SIDE` is at least `threshold`, else 0. What comes after
-    /// `x` and `out` is asked for meanwhile.
+    /// `x` and `out`, or they themselves, is [asked for](ahead_by) meanwhile.
     fn part<S, T: Float>(key: [u32; 8], first: u32, threshold: u32, scale: T, x: &[T; PART], out: &mut [T; PART]) {
         // "expand 32-byte k"
         let constants = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];

@@ -18,18 +18,18 @@ const MOST: usize = 64;
 const PARTS: usize = 64;
 
 vectorised! {
-    /// Normalises rows; `mean` (0 if rows are not centred) and `rstd`, the reciprocal of the standard deviation, have one
-    /// element for each.
+    /// Normalises rows, given weight and bias; `mean` (0 if rows are not centred) and `rstd`, the reciprocal of the standard
+    /// deviation, have one element for each.
     fn forward_rows<S, T: Float>(
         centred: bool,
         x: &[T],
-        affine: Affine<T>,
-        weight: &[T],
+        affine: (&[T], Option<&[T]>),
         eps: T,
         y: &mut [T],
         mean: &mut [T],
         rstd: &mut [T],
     ) {
+        let (weight, bias) = affine;
         let (width, rows) = (weight.len(), mean.len());
         let count = T::of(width as f64);
         let row = |r: usize| &x[r * width..][..width];
@@ -53,7 +53,7 @@ vectorised! {
             rstd[r] = T::ONE / (squares / count + eps).sqrt();
             // The last visit to a row is the first to the next: memory is read and written all the time.
             let (next, moments) = (row((r + 1).min(rows - 1)), (mean[r], rstd[r]));
-            sum = match affine.bias {
+            sum = match bias {
                 Some(bias) => last_visit(x, moments, [weight, bias], |x, b| x + b, y, next, first),
                 None => last_visit(x, moments, [weight, weight], |x, _| x, y, next, first),
             };
@@ -192,7 +192,7 @@ pub(crate) fn forward<T: Float>(
         // SAFETY: blocks of rows do not overlap.
         let (mean, rstd) = unsafe { (mean.slice(first, count), rstd.slice(first, count)) };
         let x = &x[first * width..][..y.len()];
-        forward_rows(centred, x, affine, &weight, T::of(eps), y, mean, rstd);
+        forward_rows(centred, x, (&weight, affine.bias), T::of(eps), y, mean, rstd);
     });
 }
 

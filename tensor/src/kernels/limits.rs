@@ -1,8 +1,8 @@
 //! What this machine can do at most: multiply-adds in its registers, and bytes to and from its memory.
 //!
 //! A kernel is fast or slow only beside such a limit. All of them are measured with the vector level and the
-//! [number of threads](crate::num_threads) that the kernels use, and are the best of several rounds: whatever else runs on
-//! the machine can only make them smaller.
+//! [number of threads](crate::num_threads) that the kernels use. Of several rounds the best counts: whatever else runs on the
+//! machine can only make them slower.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -257,7 +257,7 @@ vectorised! {
         acc
     }
 
-    /// Folds a row of elements into one lane per column. The row that is so far ahead is [asked for](ask).
+    /// Folds a row of elements into one lane per column. The row that lies `ahead` of it is [asked for](ask).
     fn fold_row<S, T: Element, R: Reduce<T>>(r: R, lanes: &mut [R::Lane], x: &[T], ahead: usize) {
         let ((xs, x_rest), (chunks, rest)) = (x.as_chunks::<LANES>(), lanes.as_chunks_mut::<LANES>());
         for (c, (lanes, xs)) in chunks.iter_mut().zip(xs).enumerate() {

@@ -81,8 +81,8 @@ const LINE: usize = 64;
 #[repr(align(64))]
 pub(crate) struct Aligned<T>(pub(crate) T);
 
-/// How many elements ahead of what is worked on a stream is asked for, if not less than `elements`: 0 on CPUs that do better
-/// unasked. Its own elements it costs nothing to ask for.
+/// How many elements ahead of what is worked on a stream is asked for: `elements`, but 0 on CPUs that find streams better by
+/// themselves. To ask for what is worked on changes nothing.
 #[inline(always)]
 pub(crate) fn ahead_by(elements: usize) -> usize {
     if Reading::of_this_cpu() == Reading::FewFar { 0 } else { elements }

@@ -122,7 +122,8 @@ fn shrunk(bytes: usize, by: usize) -> Vec<Kernel> {
 pub struct KernelOptions {
     /// Only kernels whose names hold all words of this, in any order; all of them if it is empty. `""`.
     pub filter: String,
-    /// How long to measure each kernel together with its limit, at least three rounds. 0.5 s.
+    /// How long to measure each kernel together with its limit, at least three rounds, and before that each limit by itself.
+    /// 0.5 s.
     pub time: Duration,
     /// The size of an array of the memory-bound kernels and streams, which must be far above that of the last-level cache.
     /// 256 MiB.

@@ -282,8 +282,12 @@ mod tests {
             // Several blocks of the depth, with each layout of A and of B; and rows that lie a multiple of a page apart.
             match round {
                 0 | 21 | 42 | 63 | 100 | 141 => size = Size { m: 130, k: 900, n: 420 },
-                // The same with a last column that has no panel.
-                4 | 8 | 25 => size = Size { m: 130, k: 900, n: 97 },
+                // The same with a last column of the product or of its transpose that has no panel of its own; and rows that
+                // lie a multiple of a page apart and are read a few times only.
+                4 | 8 => size = Size { m: 130, k: 900, n: 97 },
+                5 | 6 | 22 => size = Size { m: 97, k: 900, n: 260 },
+                12 => size = Size { m: 70, k: 1024, n: 33 },
+                7 | 20 => size = Size { m: 97, k: 1024, n: 260 },
                 44 => size = Size { m: 7, k: 400, n: 4200 },
                 48 => size = Size { m: 70, k: 1024, n: 100 },
                 _ => {}

@@ -53,7 +53,7 @@ impl<T: Float> Panels<T> for Matrix<'_, T> {
 
 /// The left operand of a product, as blocks of its rows.
 pub(super) trait Rows<T>: Sync {
-    /// Whether the rows of its blocks are contiguous and are to be read where they are, `times` times.
+    /// Whether the rows of its blocks are contiguous and are to be read where they are, if they are read so many `times`.
     fn in_rows(&self, times: usize) -> bool;
 
     /// How many elements of a block have to be made before they are read, if it has `all`.
@@ -180,7 +180,7 @@ fn multiply<T: Float>(
     let Size { m, k, n } = size;
     assert_eq!(c.len(), m * n, "the output of a product has m * n elements");
     let Kernel { mr, nr, .. } = kernel;
-    let in_rows = a.in_rows(n.div_ceil(nr));
+    let in_rows = a.in_rows(n / nr + usize::from(n % nr > 1));
     let Cut { deep, long, rows, columns } = Cut::new(size, in_rows, mr, nr);
     let (down, across) = (m.div_ceil(rows), n.div_ceil(columns));
     let out = SharedMut::new(c);
@@ -207,7 +207,7 @@ fn multiply<T: Float>(
             for (part, p) in (start..end).step_by(deep).enumerate() {
                 let deep = deep.min(end - p);
                 let b_panels = &mut own.b.as_slice_mut::<T>()[columns * (p - start)..][..columns * deep];
-                // A column that has a panel of its own is not worth one: it is multiplied with rows of A.
+                // A last column that would be alone in its panel is packed without one, and multiplied with the rows of A.
                 let lone = in_rows && width % nr == 1;
                 if own.column[part].replace(column) != Some(column) {
                     let others = width - usize::from(lone);

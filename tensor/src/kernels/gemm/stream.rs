@@ -445,7 +445,9 @@ mod tests {
     #[test]
     fn every_path_gives_the_product_with_the_widened_weights() {
         let mut g = Generator::new(1);
-        for (m, k, n) in [(1, 31, 3), (3, 32, 70), (8, 100, 5), (9, 64, 33), (130, 900, 520)] {
+        for (m, k, n) in
+            [(1, 31, 3), (3, 32, 70), (8, 100, 5), (9, 64, 33), (130, 900, 520), (97, 900, 300), (130, 900, 97)]
+        {
             let mut rand = |shape: [usize; 2]| Tensor::randn_with(shape, DType::F32, &mut g);
             let (x, w, before) = (rand([m, k]), rand([n, k]).to_dtype(DType::BF16), rand([m, n]));
             let expected = [x.matmul(&w.to_dtype(DType::F32).t()), x.matmul(&w.to_dtype(DType::F32).t()) + &before];

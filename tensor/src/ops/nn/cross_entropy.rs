@@ -169,7 +169,7 @@ impl Tensor {
     /// `t` of each row.
     ///
     /// Log-probabilities are never stored. Beside the loss this returns what the way back needs, two numbers per target:
-    /// its greatest logit and its sum of `e^(x - greatest)`. A target of floats is
+    /// a logit `x0` that no other exceeds by more than 8, and the sum of `e^(x - x0)`. A target of floats is
     /// [probabilities](Tensor::cross_entropy_probs), for which there is nothing to save.
     ///
     /// # Shape
