@@ -51,7 +51,8 @@ def measure():
 
 def main():
     parser = common(argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter))
-    parser.add_argument("--seconds", type=float, default=0.3, help="for each product (default: %(default)s)")
+    about_seconds = "for each product, here together with its limit (default: %(default)s)"
+    parser.add_argument("--seconds", type=float, default=0.3, help=about_seconds)
     parser.add_argument("--filter", default="", help="words in the names of the products")
     args = parser.parse_args()
     filter = f"matmul {args.filter}".strip()

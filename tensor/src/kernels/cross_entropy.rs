@@ -199,6 +199,40 @@ mod tests {
     }
 
     #[test]
+    fn the_normaliser_of_doubles_is_measured_anew_as_well() {
+        // Each part exceeds those before by more than the slack, and the last by more than powers reach.
+        let step = |i: usize| [0.0, 9.0, 30.0, 800.0][i / PART];
+        let x: Vec<f64> = (0..4 * PART).map(|i| step(i) + (i % 97) as f64 / 50.0).collect();
+        let (from, sum) = normaliser(&x);
+        let want: f64 = x.iter().map(|&x| (x - from).exp()).sum();
+        assert!(from == 801.92 && (sum / want - 1.0).abs() < 1e-13, "{from}: {sum}, not {want}");
+    }
+
+    #[test]
+    fn a_positive_number_is_greater_than_any_other_as_an_integer() {
+        fn check<T: Math>() {
+            let of = |x: f64| T::of(x);
+            for (a, b, greater) in [
+                (1.0, 2.0, 2.0),
+                (3.0, -5.0, 3.0),
+                (0.0, -1.0, 0.0),
+                (-0.0, 0.5, 0.5),
+                (-7.0, f64::INFINITY, f64::INFINITY),
+            ] {
+                for (a, b) in [(a, b), (b, a)] {
+                    assert_eq!(of(a).greater_positive(of(b)).to_f64(), greater, "{a} {b}");
+                }
+            }
+            let not_positive = of(-2.0).greater_positive(of(-3.0)).to_f64();
+            assert!(not_positive == -2.0 || not_positive == -3.0);
+            assert!(of(f64::NAN.copysign(1.0)).greater_positive(of(9.0)).is_nan());
+            assert_eq!(of(f64::NAN.copysign(-1.0)).greater_positive(of(9.0)).to_f64(), 9.0);
+        }
+        check::<f32>();
+        check::<f64>();
+    }
+
+    #[test]
     fn rows_without_a_number_have_no_normaliser() {
         for special in [f32::NAN, f32::INFINITY] {
             let mut x = vec![1.0; 2 * PART];
