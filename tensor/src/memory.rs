@@ -4,11 +4,14 @@
 //! work done on it. A buffer that is dropped is therefore kept, by size class and uncleared, and handed out again. In a
 //! steady loop (a training step) nothing comes from the system after the first rounds.
 
-use std::alloc;
+mod region;
+
 use std::cell::RefCell;
 use std::ptr::NonNull;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+
+use region::Region;
 
 /// Every buffer starts at a multiple of this: a cache line, and the widest vector register.
 const ALIGN: usize = 64;
@@ -23,12 +26,6 @@ const PER_THREAD: usize = 16;
 const PER_THREAD_BYTES: usize = 256 << 10;
 /// The pool may hold this much, or as much as was ever live at once if that is more.
 const POOL_FLOOR: usize = 64 << 20;
-/// From this size on buffers begin at a huge page, and the kernel is asked for such pages (on Linux): one fault instead of
-/// 512, and as many fewer translations of addresses while the buffer is read.
-const HUGE: usize = 7 << 18;
-/// The size of a huge page.
-const HUGE_PAGE: usize = 2 << 20;
-
 /// What tensors hold, bytes and buffers in one number, because one atomic addition costs half of two.
 static LIVE: AtomicU64 = AtomicU64::new(0);
 static PEAK_LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -87,6 +84,7 @@ pub fn stats() -> Stats {
 /// Gives the memory kept by the pool and by this thread back to the system. Other threads keep their small caches.
 pub fn trim() {
     let _ = CACHE.try_with(|cache| cache.borrow_mut().0.clear());
+    region::forget_rest();
     GLOBAL.lock().unwrap_or_else(|e| e.into_inner()).clear();
 }
 
@@ -124,56 +122,31 @@ fn class_of(bytes: usize) -> (usize, usize) {
     ((k as usize - 6) * STEPS + step, octave + step * part)
 }
 
-/// Memory that came from the system and goes back to it when dropped.
+/// A buffer's memory: a region of the system's, or a part of one.
 struct Block {
-    /// What the allocator returned.
-    base: NonNull<u8>,
-    /// The first aligned address in it.
+    /// Goes back to the system with its last part.
+    _region: Arc<Region>,
     start: NonNull<u8>,
     class: usize,
     size: usize,
 }
 
-// SAFETY: a Block is the only owner of its memory; nothing in it belongs to a thread.
+// SAFETY: a Block is the only owner of its part of the memory; nothing in it belongs to a thread.
 unsafe impl Send for Block {}
 
 impl Block {
-    fn system_layout(size: usize) -> alloc::Layout {
-        // The slack for alignment is added by hand: zeroed memory of small alignment comes from calloc, which gets
-        // large sizes as untouched zero pages, while an aligned request would be cleared (touched) at once.
-        let slack = if size >= HUGE { 2 * HUGE_PAGE } else { ALIGN };
-        alloc::Layout::from_size_align(size + slack, 16).expect("a tensor's size fits the address space")
-    }
-
     fn from_system(class: usize, size: usize) -> Block {
-        let layout = Block::system_layout(size);
-        // SAFETY: the layout's size is not zero.
-        let base = unsafe { alloc::alloc_zeroed(layout) };
-        let Some(base) = NonNull::new(base) else { alloc::handle_alloc_error(layout) };
-        let align = if size >= HUGE { HUGE_PAGE } else { ALIGN };
-        // SAFETY: the padding is less than `align`, which the allocation has beyond `size`.
-        let start = unsafe { base.add(base.align_offset(align)) };
-        #[cfg(target_os = "linux")]
-        if size >= HUGE {
-            // A last page that would be much larger than what it holds stays small.
-            let whole = size.next_multiple_of(HUGE_PAGE);
-            let advised = if whole - size <= size / 4 { whole } else { whole - HUGE_PAGE };
-            // SAFETY: pages inside our own allocation, which goes on for a huge page after `size`; the advice changes no
-            // contents, its failure no matter.
-            unsafe { libc::madvise(start.as_ptr().cast(), advised, libc::MADV_HUGEPAGE) };
-        }
+        let (region, start) = region::part(size);
         SYSTEM.fetch_add(size, Relaxed);
         SYSTEM_ALLOCATIONS.fetch_add(1, Relaxed);
         PEAK_LIVE.fetch_max(bytes_of(LIVE.load(Relaxed)) + size, Relaxed);
-        Block { base, start, class, size }
+        Block { _region: region, start, class, size }
     }
 }
 
 impl Drop for Block {
     fn drop(&mut self) {
         SYSTEM.fetch_sub(self.size, Relaxed);
-        // SAFETY: `base` came from alloc_zeroed with this same layout, and this is its only owner.
-        unsafe { alloc::dealloc(self.base.as_ptr(), Block::system_layout(self.size)) };
     }
 }
 

@@ -76,7 +76,7 @@ enum Bench {
     ///
     /// Matrix products, convolution and attention are compared with fused multiply-adds in registers; the others with a
     /// stream through memory that reads and writes as many arrays: a sum (read), y = a x (copy), z = x + a y (triad), or
-    /// x = a x (update). Each kernel is measured in turn with its limit; the fastest round counts, of the limit as well.
+    /// x = a x (update). Each kernel is measured in turn with its limit; of both the median counts.
     #[command(
         allow_negative_numbers = true,
         after_help = "Examples:\n  gpt bench kernels --threads 2\n  gpt bench kernels --filter \"gelu backward\" --json"

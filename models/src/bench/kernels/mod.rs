@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tensor::limits::{self, Stream, Streams};
 
+use super::median;
 use crate::{Error, Result};
 
 /// Rounds at least, after a first that is not counted.
@@ -174,9 +175,9 @@ pub struct KernelSpeed {
     pub work: Work,
     /// The shape, if it is a matrix product.
     pub product: Option<Product>,
-    /// The time of the fastest call.
+    /// The median time of a call.
     pub seconds: f64,
-    /// Operations or bytes per second of the limit in the fastest of the rounds between the calls.
+    /// Operations or bytes per second of the limit: the median of the rounds between the calls.
     pub limit: f64,
 }
 
@@ -202,8 +203,8 @@ pub struct KernelsSpeed {
     pub kernels: Vec<KernelSpeed>,
 }
 
-/// Measures kernels and the limits of the machine in turn, with the number of threads that is set. Of both the fastest round
-/// counts.
+/// Measures kernels and the limits of the machine in turn, with the number of threads that is set. Of both the median counts:
+/// the fastest moments of the two are not the same, where a clock rises for a moment.
 ///
 /// # Errors
 /// When no kernel has the words of the filter in its name.
@@ -237,14 +238,14 @@ fn measure(mut list: Vec<Kernel>, options: &KernelOptions) -> Result<KernelsSpee
     Ok(KernelsSpeed { limits, kernels })
 }
 
-/// The fastest of some calls, and of some rounds of what limits them.
+/// The median of some calls, and of some rounds of what limits them.
 fn speed(kernel: Kernel, streams: &mut Streams, time: Duration) -> KernelSpeed {
     let mut call = kernel.prepare();
     call();
-    let (started, mut seconds, mut limit, mut rounds) = (Instant::now(), f64::INFINITY, 0.0_f64, 0);
-    while rounds < LEAST || started.elapsed() < time {
+    let (started, mut seconds, mut limits) = (Instant::now(), Vec::new(), Vec::new());
+    while limits.len() < LEAST || started.elapsed() < time {
         let begun = Instant::now();
-        limit = limit.max(match kernel.work {
+        limits.push(match kernel.work {
             Work::Flops(_) => limits::fma_peak(Duration::ZERO),
             Work::Bytes(_, stream) => streams.run(stream),
         });
@@ -252,15 +253,20 @@ fn speed(kernel: Kernel, streams: &mut Streams, time: Duration) -> KernelSpeed {
         loop {
             let begun = Instant::now();
             call();
-            seconds = seconds.min(begun.elapsed().as_secs_f64());
+            // A coarse clock may see no time pass at all.
+            seconds.push(begun.elapsed().as_secs_f64().max(1e-9));
             if calls.elapsed() >= enough {
                 break;
             }
         }
-        rounds += 1;
     }
-    // A coarse clock may see no time pass at all.
-    KernelSpeed { name: kernel.name, work: kernel.work, product: kernel.product, seconds: seconds.max(1e-9), limit }
+    KernelSpeed {
+        name: kernel.name,
+        work: kernel.work,
+        product: kernel.product,
+        seconds: median(&mut seconds),
+        limit: median(&mut limits),
+    }
 }
 
 #[cfg(test)]

@@ -172,7 +172,10 @@ impl<T: Attend> Product<'_, T> {
             unsafe {
                 let to = c.as_mut_ptr().add(panel * mr * stride);
                 let a = a.as_ptr().add(panel * apart);
-                let a = row.map_or(Left::Panel(a), |row| Left::Rows(a, row as isize));
+                let a = match row {
+                    Some(row) => Left::Rows { from: a, apart: row as isize, below: false },
+                    None => Left::Panel(a),
+                };
                 routine(Tile::new(depth, a, b.as_ptr(), to, stride, load));
             }
             ahead.step();

@@ -12,8 +12,8 @@ use std::arch::x86_64::*;
 pub(crate) enum Left<T> {
     /// In a packed panel, column by column.
     Panel(*const T),
-    /// In the matrix, whose rows are contiguous and lie so far apart.
-    Rows(*const T, isize),
+    /// In the matrix, whose rows are contiguous and lie `apart`. Those `below` come next, and are asked for.
+    Rows { from: *const T, apart: isize, below: bool },
     /// In the matrix, whose columns are contiguous and lie `apart`; they are packed `to` a panel on the way.
     Columns { from: *const T, apart: isize, to: *mut T },
 }
@@ -88,6 +88,17 @@ impl<T: Float> Micro for T {
 #[cfg(target_arch = "x86_64")]
 const FAR: isize = 16;
 
+/// The same pointer, of which the compiler then knows nothing: it stays in one register, to which offsets are added. Otherwise
+/// the sum of it and each offset is kept, and there are more of those than registers.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn in_a_register<T>(pointer: *const T) -> *const T {
+    let mut address = pointer.addr();
+    // SAFETY: there is no instruction.
+    unsafe { std::arch::asm!("/* {} */", inout(reg) address, options(pure, nomem, nostack, preserves_flags)) };
+    pointer.with_addr(address)
+}
+
 /// Defines `Micro` for a float type: per level the registers of a row of the block, its rows, and the instructions.
 #[cfg(target_arch = "x86_64")]
 macro_rules! micro {
@@ -95,111 +106,128 @@ macro_rules! micro {
         $zero:ident, $load:ident, $store:ident, $set:ident, $fma:ident;)*) => {
         $(
             /// See [`Routine`]: the first `H` rows of the block, a multiple of three, and `V` vectors of each.
-            #[target_feature(enable = $features)]
             unsafe fn $name<const H: usize, const V: usize>(tile: Tile<$t>) {
-                const MR: usize = $mr;
-                const NR: usize = 2 * $lanes;
-                const LINE: usize = 64 / size_of::<$t>();
-                // As many terms as there are lines of A for each group of three rows.
-                const PART: usize = LINE / (MR / 3);
-                let Tile { k, a, b, acc, stride, add: more, ahead } = tile;
-                let mut sums = [[$zero(); V]; H];
-                let load_b = |p: usize| -> [$vector; V] {
-                    // SAFETY: called with p < k, so this lies inside the panel.
-                    std::array::from_fn(|v| unsafe { $load(b.add(p * NR + v * $lanes)) })
-                };
-                let mut add = |i: usize, a: $t, b: &[$vector; V]| {
-                    for (sum, &b) in sums[i].iter_mut().zip(b) {
-                        *sum = $fma($set(a), b, *sum);
-                    }
-                };
-                // One line is asked for in the time of a part; without a wish it is one that is there already.
-                let Ahead { from: mut line, apart } = ahead.unwrap_or(Ahead { from: b, apart: 0 });
-                // C is needed last; it is asked for row by row, because all of it at once would keep A and B waiting.
-                let ask_for_c = |i: usize| (0..V).for_each(|v| prefetch(acc.wrapping_add(i * stride + v * $lanes)));
-                match a {
-                    Left::Panel(a) => {
-                        let mut step = |p: usize| {
-                            let b = load_b(p);
-                            // SAFETY: p < k and i < MR.
-                            (0..H).for_each(|i| add(i, unsafe { *a.add(p * MR + i) }, &b));
-                        };
-                        let whole = k / PART * PART;
-                        for start in (0..whole).step_by(PART) {
-                            prefetch_far(line);
-                            line = line.wrapping_offset(apart);
-                            for p in start..start + PART {
-                                if start < H && p < H {
-                                    ask_for_c(p);
-                                }
-                                step(p);
-                            }
-                        }
-                        (whole..k).for_each(step);
-                    }
-                    Left::Rows(a, row) => {
-                        // One pointer for three rows, which the addressing modes of the CPU reach from it.
-                        let mut at: [*const $t; MR / 3] = std::array::from_fn(|g| a.wrapping_offset(3 * g as isize * row));
-                        let mut step = |p: usize| {
-                            let b = load_b(p);
-                            for g in 0..H / 3 {
-                                // SAFETY: element p of rows 3g to 3g + 2; the pointer ends at most one past its row.
-                                unsafe {
-                                    add(3 * g, *at[g], &b);
-                                    add(3 * g + 1, *at[g].offset(row), &b);
-                                    add(3 * g + 2, *at[g].offset(2 * row), &b);
-                                    at[g] = at[g].wrapping_add(1);
-                                }
-                            }
-                        };
-                        // The rows below come next, and are too many for the CPU to guess. While it works on a line of
-                        // each row, a line of each of those is asked for, three at a time; into the second-level cache,
-                        // because in the first they would drive out the lines that are being read.
-                        let whole = k / LINE * LINE;
-                        for start in (0..whole).step_by(LINE) {
-                            let mut below = a.wrapping_offset(MR as isize * row).wrapping_add(start);
-                            for g in 0..MR / 3 {
-                                for i in 0..3 {
-                                    prefetch_far(below.wrapping_offset(i * row));
-                                    if start == 0 && 3 * g < H {
-                                        ask_for_c(3 * g + i as usize);
-                                    }
-                                }
-                                prefetch_far(line);
-                                line = line.wrapping_offset(apart);
-                                below = below.wrapping_offset(3 * row);
-                                (0..PART).for_each(|s| step(start + g * PART + s));
-                            }
-                        }
-                        (whole..k).for_each(step);
-                    }
-                    Left::Columns { from, apart, to } => {
-                        for p in 0..k {
-                            if p < H {
-                                ask_for_c(p);
-                            }
-                            let column = from.wrapping_offset(p as isize * apart);
-                            let far = column.wrapping_offset(FAR * apart);
-                            prefetch(far);
-                            prefetch(far.wrapping_add(MR - 1));
-                            let b = load_b(p);
-                            // SAFETY: column p of A, and its place in the panel.
-                            unsafe {
-                                (0..H).for_each(|i| add(i, *column.add(i), &b));
-                                *to.add(p * MR).cast::<[$t; MR]>() = *column.cast::<[$t; MR]>();
-                            }
-                        }
+                // SAFETY: as for this function.
+                unsafe {
+                    match tile.a {
+                        Left::Rows { below: true, .. } => run::<H, V, true>(tile),
+                        _ => run::<H, V, false>(tile),
                     }
                 }
-                for (i, sums) in sums.iter().enumerate() {
-                    for (v, &sum) in sums.iter().enumerate() {
-                        // SAFETY: the caller promises blocks of MR rows of NR.
-                        unsafe {
-                            let sum = match more {
-                                Some((more, apart)) => $fma($set(1.0), sum, $load(more.add(i * apart + v * $lanes))),
-                                None => sum,
+
+                /// `BELOW` is whether the rows below are asked for: a constant, at which the loop need not look.
+                #[target_feature(enable = $features)]
+                unsafe fn run<const H: usize, const V: usize, const BELOW: bool>(tile: Tile<$t>) {
+                    const MR: usize = $mr;
+                    const NR: usize = 2 * $lanes;
+                    const LINE: usize = 64 / size_of::<$t>();
+                    // As many terms as there are lines of A for each group of three rows.
+                    const PART: usize = LINE / (MR / 3);
+                    let Tile { k, a, b, acc, stride, add: more, ahead } = tile;
+                    let mut sums = [[$zero(); V]; H];
+                    let load_b = |p: usize| -> [$vector; V] {
+                        // SAFETY: called with p < k, so this lies inside the panel.
+                        std::array::from_fn(|v| unsafe { $load(b.add(p * NR + v * $lanes)) })
+                    };
+                    let mut add = |i: usize, a: $t, b: &[$vector; V]| {
+                        for (sum, &b) in sums[i].iter_mut().zip(b) {
+                            *sum = $fma($set(a), b, *sum);
+                        }
+                    };
+                    // One line is asked for in the time of a part; without a wish it is one that is there already.
+                    let Ahead { from: mut line, apart } = ahead.unwrap_or(Ahead { from: b, apart: 0 });
+                    // C is needed last; it is asked for row by row, because all of it at once would keep A and B waiting.
+                    let ask_for_c = |i: usize| (0..V).for_each(|v| prefetch(acc.wrapping_add(i * stride + v * $lanes)));
+                    match a {
+                        Left::Panel(a) => {
+                            let mut step = |p: usize| {
+                                let b = load_b(p);
+                                // SAFETY: p < k and i < MR.
+                                (0..H).for_each(|i| add(i, unsafe { *a.add(p * MR + i) }, &b));
                             };
-                            $store(acc.add(i * stride + v * $lanes), sum);
+                            let whole = k / PART * PART;
+                            for start in (0..whole).step_by(PART) {
+                                prefetch_far(line);
+                                line = line.wrapping_offset(apart);
+                                for p in start..start + PART {
+                                    if start < H && p < H {
+                                        ask_for_c(p);
+                                    }
+                                    step(p);
+                                }
+                            }
+                            (whole..k).for_each(step);
+                        }
+                        Left::Rows { from: a, apart: row, .. } => {
+                            // One pointer for three rows, which the addressing modes of the CPU reach from it.
+                            let mut at: [*const $t; MR / 3] =
+                                std::array::from_fn(|g| a.wrapping_offset(3 * g as isize * row));
+                            let mut step = |at: &[*const $t; MR / 3], p: usize, s: usize| {
+                                let b = load_b(p + s);
+                                for g in 0..H / 3 {
+                                    // SAFETY: element p + s of rows 3g to 3g + 2, of which the pointers stand at element p.
+                                    unsafe {
+                                        add(3 * g, *at[g].add(s), &b);
+                                        add(3 * g + 1, *at[g].offset(row).add(s), &b);
+                                        add(3 * g + 2, *at[g].offset(2 * row).add(s), &b);
+                                    }
+                                }
+                            };
+                            // The rows below come next, and are too many for the CPU to guess. While it works on a line of
+                            // each row, a line of each of those is asked for, three at a time; into the second-level cache,
+                            // because in the first they would drive out the lines that are being read.
+                            let whole = k / LINE * LINE;
+                            for start in (0..whole).step_by(LINE) {
+                                let mut below = a.wrapping_offset(MR as isize * row).wrapping_add(start);
+                                for g in 0..MR / 3 {
+                                    for i in 0..3 {
+                                        if BELOW {
+                                            prefetch_far(below.wrapping_offset(i * row));
+                                        }
+                                        if start == 0 && 3 * g < H {
+                                            ask_for_c(3 * g + i as usize);
+                                        }
+                                    }
+                                    prefetch_far(line);
+                                    line = line.wrapping_offset(apart);
+                                    below = below.wrapping_offset(3 * row);
+                                    (0..PART).for_each(|s| step(&at, start + g * PART, s));
+                                    at.iter_mut().for_each(|at| *at = in_a_register(at.wrapping_add(PART)));
+                                }
+                            }
+                            for p in whole..k {
+                                step(&at, p, 0);
+                                at.iter_mut().for_each(|at| *at = at.wrapping_add(1));
+                            }
+                        }
+                        Left::Columns { from, apart, to } => {
+                            for p in 0..k {
+                                if p < H {
+                                    ask_for_c(p);
+                                }
+                                let column = from.wrapping_offset(p as isize * apart);
+                                let far = column.wrapping_offset(FAR * apart);
+                                prefetch(far);
+                                prefetch(far.wrapping_add(MR - 1));
+                                let b = load_b(p);
+                                // SAFETY: column p of A, and its place in the panel.
+                                unsafe {
+                                    (0..H).for_each(|i| add(i, *column.add(i), &b));
+                                    *to.add(p * MR).cast::<[$t; MR]>() = *column.cast::<[$t; MR]>();
+                                }
+                            }
+                        }
+                    }
+                    for (i, sums) in sums.iter().enumerate() {
+                        for (v, &sum) in sums.iter().enumerate() {
+                            // SAFETY: the caller promises blocks of MR rows of NR.
+                            unsafe {
+                                let sum = match more {
+                                    Some((more, apart)) => $fma($set(1.0), sum, $load(more.add(i * apart + v * $lanes))),
+                                    None => sum,
+                                };
+                                $store(acc.add(i * stride + v * $lanes), sum);
+                            }
                         }
                     }
                 }

@@ -17,7 +17,7 @@ unsafe fn routine<T: Number>(tile: Tile<T>) {
     let mut sums = [[T::ZERO; NR]; MR];
     let (a, row, column) = match a {
         Left::Panel(a) => (a, 1, MR as isize),
-        Left::Rows(a, row) => (a, row, 1),
+        Left::Rows { from, apart, .. } => (from, apart, 1),
         Left::Columns { .. } => unreachable!("only vector kernels pack on the way"),
     };
     for p in 0..k {
