@@ -7,6 +7,7 @@
 mod region;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -18,7 +19,7 @@ const ALIGN: usize = 64;
 /// Size classes per doubling of the size: at most a fifth of a buffer is slack.
 const STEPS: usize = 4;
 /// Buffers up to this size are kept by the thread that drops them first.
-const THREAD_CACHED: usize = 64 << 10;
+const THREAD_CACHED: usize = 56 << 10;
 /// So many buffers of one class stay with a thread before the rest go to the global pool, or more of a small size: those
 /// of a graph of a thousand small operations, each of which would take the global lock twice.
 const PER_THREAD: usize = 16;
@@ -26,6 +27,7 @@ const PER_THREAD: usize = 16;
 const PER_THREAD_BYTES: usize = 256 << 10;
 /// The pool may hold this much, or as much as was ever live at once if that is more.
 const POOL_FLOOR: usize = 64 << 20;
+
 /// What tensors hold, bytes and buffers in one number, because one atomic addition costs half of two.
 static LIVE: AtomicU64 = AtomicU64::new(0);
 static PEAK_LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -51,9 +53,9 @@ pub struct Stats {
     pub live_buffers: usize,
     /// The most that was ever live.
     pub peak_live_bytes: usize,
-    /// Bytes kept for reuse.
+    /// Bytes of buffers kept for reuse.
     pub pooled_bytes: usize,
-    /// How often memory had to come from the system since the program started.
+    /// How often no kept buffer fitted since the program started, so that new memory was taken.
     pub system_allocations: usize,
     /// How often a write found its tensor shared and copied it first.
     pub copies_on_write: usize,
@@ -81,11 +83,11 @@ pub fn stats() -> Stats {
     }
 }
 
-/// Gives the memory kept by the pool and by this thread back to the system. Other threads keep their small caches.
+/// Gives the memory kept by the pool and by this thread back to the system. Other threads keep their small caches, and buffers
+/// that share a region of memory with one that is held stay in the pool.
 pub fn trim() {
     let _ = CACHE.try_with(|cache| cache.borrow_mut().0.clear());
-    region::forget_rest();
-    GLOBAL.lock().unwrap_or_else(|e| e.into_inner()).clear();
+    GLOBAL.lock().unwrap_or_else(|e| e.into_inner()).trim();
 }
 
 /// The most physical memory that this process ever occupied, in bytes; `None` where the system does not tell.
@@ -125,7 +127,7 @@ fn class_of(bytes: usize) -> (usize, usize) {
 /// A buffer's memory: a region of the system's, or a part of one.
 struct Block {
     /// Goes back to the system with its last part.
-    _region: Arc<Region>,
+    region: Arc<Region>,
     start: NonNull<u8>,
     class: usize,
     size: usize,
@@ -140,7 +142,7 @@ impl Block {
         SYSTEM.fetch_add(size, Relaxed);
         SYSTEM_ALLOCATIONS.fetch_add(1, Relaxed);
         PEAK_LIVE.fetch_max(bytes_of(LIVE.load(Relaxed)) + size, Relaxed);
-        Block { _region: region, start, class, size }
+        Block { region, start, class, size }
     }
 }
 
@@ -170,6 +172,20 @@ impl FreeLists {
 
     fn clear(&mut self) {
         self.lists.clear();
+    }
+
+    /// Drops the blocks of those regions of which every part is here.
+    fn trim(&mut self) {
+        let mut parts: HashMap<*const Region, usize> = HashMap::new();
+        for block in self.lists.iter().flatten() {
+            *parts.entry(Arc::as_ptr(&block.region)).or_default() += 1;
+        }
+        let here = |region: &Arc<Region>| parts.get(&Arc::as_ptr(region)).copied().unwrap_or(0);
+        region::forget_rest(|region| here(region));
+        // As blocks of a region are dropped, it has fewer parts than were counted.
+        self.lists
+            .iter_mut()
+            .for_each(|list| list.retain(|block| Arc::strong_count(&block.region) > here(&block.region)));
     }
 }
 
@@ -258,7 +274,9 @@ impl Drop for Buffer {
         }
         if let Some(block) = block {
             let limit = POOL_FLOOR.max(PEAK_LIVE.load(Relaxed));
-            if SYSTEM.load(Relaxed).saturating_sub(bytes_of(LIVE.load(Relaxed))) <= limit {
+            // A part of a region would not go back alone.
+            if region::is_part(block.size) || SYSTEM.load(Relaxed).saturating_sub(bytes_of(LIVE.load(Relaxed))) <= limit
+            {
                 GLOBAL.lock().unwrap_or_else(|e| e.into_inner()).list(block.class).push(block);
             }
         }

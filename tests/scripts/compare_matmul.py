@@ -81,7 +81,7 @@ def main():
             f"{rate / statistics.median(ms):.0f}", f"{rate / statistics.median(theirs):.0f}", f"{ratio:.2f}",
             f"{min(pairs):.2f}..{max(pairs):.2f}", f"{share:.0%}", "yes" if good else "**no**",
         ])
-    peak = statistics.median(report["fma_gflops"] for report in reports["gpt"])
+    peak = statistics.median(kernel["limit_rate"] for report in reports["gpt"] for kernel in report["kernels"])
     print(f"Medians of {args.alternations} alternations with {counted(args.threads)}; fused multiply-adds {peak:.0f} GFLOP/s\n")
     head = ["product", "m x k x n", "gpt GFLOP/s", "torch GFLOP/s", "ratio", "of each pair", "of the peak", "met"]
     print(table(head, rows))

@@ -1,8 +1,8 @@
 //! What this machine can do at most: multiply-adds in its registers, and bytes to and from its memory.
 //!
 //! A kernel is fast or slow only beside such a limit. All of them are measured with the vector level and the
-//! [number of threads](crate::num_threads) that the kernels use. Of several rounds the best counts: whatever else runs on the
-//! machine can only make them slower.
+//! [number of threads](crate::num_threads) that the kernels use. Of several rounds the best counts, as what the machine can
+//! do; beside a kernel, whose moments are not the best, single rounds are measured ([`fma_round`], [`Streams::run`]).
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -35,12 +35,20 @@ const LEAST: usize = 3;
 /// assert!(tensor::limits::fma_peak(Duration::ZERO) > 1e6);
 /// ```
 pub fn fma_peak(time: Duration) -> f64 {
+    fma_round();
+    fastest(time, fma_round)
+}
+
+/// The rate of one round of [`fma_peak`].
+///
+/// ```
+/// assert!(tensor::limits::fma_round() > 1e6);
+/// ```
+pub fn fma_round() -> f64 {
     let blocks = BLOCKS * parallel::num_threads();
     let (chains, lanes) = arithmetic();
     let operations = 2.0 * (lanes * ROUNDS * blocks) as f64;
-    let round = || parallel::for_each_block(blocks, |_| chains(black_box(0.5), black_box(1.0), ROUNDS));
-    round();
-    fastest(time, || operations / seconds(round))
+    operations / seconds(|| parallel::for_each_block(blocks, |_| chains(black_box(0.5), black_box(1.0), ROUNDS)))
 }
 
 /// A plain way through large arrays, with which a kernel that memory limits is compared.

@@ -1,7 +1,7 @@
-//! Memory of the system, which large buffers have for themselves and smaller ones share.
+//! Memory from the system: large and small buffers have regions of their own, those between share them.
 //!
-//! A page is two megabytes where the system has such ones: one fault instead of 512, and as many fewer translations of
-//! addresses while a buffer is read. (Linux is asked for them; elsewhere the pages are as large as they are.)
+//! Large and shared regions lie in pages of two megabytes, where Linux has them: one fault instead of 512, and as many fewer
+//! translations of addresses while a buffer is read.
 
 use std::alloc;
 use std::ptr::NonNull;
@@ -11,11 +11,11 @@ use super::ALIGN;
 
 /// The size of a huge page.
 const HUGE_PAGE: usize = 2 << 20;
-/// From this size on a buffer begins at a huge page.
+/// From this size on a buffer has a region for itself, which begins at a huge page.
 const ALONE: usize = 7 << 18;
-/// From this size on smaller buffers lie side by side in huge pages.
+/// From this size on smaller buffers lie side by side in shared regions.
 const SHARED: usize = 64 << 10;
-/// Bytes of which parts are cut.
+/// The size of a region from which parts are cut.
 const REGION: usize = 4 * HUGE_PAGE;
 
 /// Memory that came from the system, and goes back to it when dropped.
@@ -30,10 +30,10 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// `size` bytes of zeros, and where the first lies that is at a multiple of `align`.
+    /// `size` bytes of zeros; the first lies at a multiple of `align`.
     fn new(size: usize, align: usize) -> (Arc<Region>, NonNull<u8>) {
-        // The slack for alignment is added by hand: zeroed memory of small alignment comes from calloc, which gets
-        // large sizes as untouched zero pages, while an aligned request would be cleared (touched) at once.
+        // The slack for alignment is added by hand: zeroed memory of small alignment comes from calloc, which mostly
+        // gets large sizes as untouched zero pages, while an aligned request would be cleared (touched) at once.
         let layout = alloc::Layout::from_size_align(size + align, 16).expect("a tensor's size fits the address space");
         // SAFETY: the layout's size is not zero.
         let base = unsafe { alloc::alloc_zeroed(layout) };
@@ -76,11 +76,11 @@ unsafe impl Send for Rest {}
 
 static REST: Mutex<Option<Rest>> = Mutex::new(None);
 
-/// `size` bytes, a multiple of the alignment of buffers, that nobody else has, and the region that they lie in.
+/// `size` bytes that nobody else has, at a multiple of [`ALIGN`], and the region that they lie in.
 pub(super) fn part(size: usize) -> (Arc<Region>, NonNull<u8>) {
     match size {
         ..SHARED => Region::new(size, ALIGN),
-        SHARED..ALONE => cut(size),
+        SHARED..ALONE => cut(&mut REST.lock().unwrap_or_else(|e| e.into_inner()), size),
         ALONE.. => {
             // A last page that would be much larger than what it holds stays small.
             let whole = size.next_multiple_of(HUGE_PAGE);
@@ -90,9 +90,14 @@ pub(super) fn part(size: usize) -> (Arc<Region>, NonNull<u8>) {
     }
 }
 
-/// The same as a part of a region.
-fn cut(size: usize) -> (Arc<Region>, NonNull<u8>) {
-    let mut rest = REST.lock().unwrap_or_else(|e| e.into_inner());
+/// Whether a buffer of this size shares a region.
+pub(super) fn is_part(size: usize) -> bool {
+    (SHARED..ALONE).contains(&size)
+}
+
+/// The same, cut from a region that others share.
+fn cut(rest: &mut Option<Rest>, size: usize) -> (Arc<Region>, NonNull<u8>) {
+    debug_assert!(size.is_multiple_of(ALIGN), "the next part is aligned like this one");
     let Rest { region, start, bytes } = rest.take().filter(|rest| rest.bytes >= size).unwrap_or_else(|| {
         let (region, start) = Region::in_huge_pages(REGION, REGION);
         Rest { region, start, bytes: REGION }
@@ -103,9 +108,10 @@ fn cut(size: usize) -> (Arc<Region>, NonNull<u8>) {
     (region, start)
 }
 
-/// Cuts the next part of a new region, so that the last one can go back to the system.
-pub(super) fn forget_rest() {
-    *REST.lock().unwrap_or_else(|e| e.into_inner()) = None;
+/// Lets go of what is left of a region, if so many other parts as `kept` tells are all that there are.
+pub(super) fn forget_rest(kept: impl Fn(&Arc<Region>) -> usize) {
+    let mut rest = REST.lock().unwrap_or_else(|e| e.into_inner());
+    rest.take_if(|rest| Arc::strong_count(&rest.region) == kept(&rest.region) + 1);
 }
 
 #[cfg(test)]
@@ -117,7 +123,8 @@ mod tests {
         let sizes = [64, SHARED - 64, SHARED, 96 << 10, 1 << 20, ALONE - (1 << 18), ALONE, 5 << 20];
         let parts: Vec<_> = (0..40).map(|i| (sizes[i % sizes.len()], part(sizes[i % sizes.len()]))).collect();
         for (i, (size, (_, start))) in parts.iter().enumerate() {
-            assert!(start.as_ptr().addr().is_multiple_of(ALIGN), "{size}");
+            let align = if *size >= ALONE { HUGE_PAGE } else { ALIGN };
+            assert!(start.as_ptr().addr().is_multiple_of(align), "{size}");
             // SAFETY: the part's own bytes.
             let bytes = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), *size) };
             assert!(bytes.iter().all(|&b| b == 0), "{size}");
@@ -131,12 +138,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_used_before_a_new_region() {
-        let parts: Vec<_> = (0..200).map(|_| cut(SHARED).0).collect();
-        let mut regions: Vec<_> = parts.iter().map(Arc::as_ptr).collect();
-        regions.dedup();
-        // Other tests cut parts meanwhile, so that a few more may be needed.
-        assert!(regions.len() < 20, "{}", regions.len());
-        assert!(parts.iter().any(|region| Arc::strong_count(region) > 10));
+    fn what_is_left_is_used_before_a_new_region_and_a_region_ends_with_its_last_part() {
+        let mut rest = None;
+        let mut parts: Vec<_> = (0..200).map(|_| cut(&mut rest, SHARED).0).collect();
+        let all = REGION / SHARED;
+        assert!(parts[..all].iter().all(|part| Arc::ptr_eq(part, &parts[0])));
+        assert!(parts[all..].iter().all(|part| Arc::ptr_eq(part, &parts[all])));
+        let (first, second) = (Arc::downgrade(&parts[0]), Arc::downgrade(&parts[all]));
+        let last = parts.swap_remove(3);
+        parts.clear();
+        assert_eq!((first.strong_count(), second.strong_count()), (1, 1));
+        drop((last, rest));
+        assert_eq!((first.strong_count(), second.strong_count()), (0, 0));
     }
 }

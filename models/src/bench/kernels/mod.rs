@@ -197,7 +197,7 @@ impl KernelSpeed {
 /// What [`kernels`] measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KernelsSpeed {
-    /// The largest that were seen of each limit.
+    /// The fastest that was seen of each limit before the kernels, or the largest median beside them.
     pub limits: Limits,
     /// The kernels in the order of the [`list`].
     pub kernels: Vec<KernelSpeed>,
@@ -246,7 +246,7 @@ fn speed(kernel: Kernel, streams: &mut Streams, time: Duration) -> KernelSpeed {
     while limits.len() < LEAST || started.elapsed() < time {
         let begun = Instant::now();
         limits.push(match kernel.work {
-            Work::Flops(_) => limits::fma_peak(Duration::ZERO),
+            Work::Flops(_) => limits::fma_round(),
             Work::Bytes(_, stream) => streams.run(stream),
         });
         let (enough, calls) = (LONGER * begun.elapsed(), Instant::now());

@@ -173,6 +173,7 @@ impl<T: Attend> Product<'_, T> {
                 let to = c.as_mut_ptr().add(panel * mr * stride);
                 let a = a.as_ptr().add(panel * apart);
                 let a = match row {
+                    // They are a copy, and in the cache.
                     Some(row) => Left::Rows { from: a, apart: row as isize, below: false },
                     None => Left::Panel(a),
                 };

@@ -129,7 +129,11 @@ impl Part<'_> {
                     let to = &mut sums[row * width + panel..][..(mr - 1) * width + nr];
                     // SAFETY: the slices show that A, B and the block of sums are as large as the kernel reads and writes.
                     unsafe {
-                        let a = Left::Rows { from: a.as_ptr(), apart: pitch as isize, below: panel == 0 };
+                        let a = Left::Rows {
+                            from: a.as_ptr(),
+                            apart: pitch as isize,
+                            below: kernel.asks_below(panel == 0),
+                        };
                         routine(Tile::new(deep, a, b.as_ptr(), to.as_mut_ptr(), width, block != first));
                     };
                 }

@@ -8,11 +8,12 @@ use crate::kernels::simd::{prefetch, prefetch_far};
 use std::arch::x86_64::*;
 
 /// Where a micro-kernel finds `mr` rows of A.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy)]
 pub(crate) enum Left<T> {
     /// In a packed panel, column by column.
     Panel(*const T),
-    /// In the matrix, whose rows are contiguous and lie `apart`. Those `below` come next, and are asked for.
+    /// In the matrix, whose rows are contiguous and lie `apart`. With `below`, the rows below come next and are asked for.
     Rows { from: *const T, apart: isize, below: bool },
     /// In the matrix, whose columns are contiguous and lie `apart`; they are packed `to` a panel on the way.
     Columns { from: *const T, apart: isize, to: *mut T },
@@ -20,6 +21,7 @@ pub(crate) enum Left<T> {
 
 /// What memory is asked for while a block is computed: a line at `from`, one `apart` from it, and so on, a few in the time
 /// of a line of A.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy)]
 pub(crate) struct Ahead<T> {
     pub(crate) from: *const T,
@@ -28,6 +30,7 @@ pub(crate) struct Ahead<T> {
 
 /// A block of C to compute: `acc[i][j] = sum over p of a[i][p] * b[p][j]`, plus `add[i][j]`; `mr` rows of `nr`, which lie
 /// `stride` apart in `acc`.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy)]
 pub(crate) struct Tile<T> {
     pub(crate) k: usize,
@@ -64,6 +67,17 @@ pub(crate) struct Kernel<T> {
     /// A routine for the same panels that may leave out rows and columns beyond the first `height` and `width`, of which
     /// there is at least one; `acc` must be as large as for the whole block.
     pub(crate) smaller: fn(height: usize, width: usize) -> Routine<T>,
+}
+
+/// Blocks of at least so many rows ask for the rows below with their first panel of B only, those of fewer (of AVX2) with each:
+/// either was measured to be faster by a twentieth.
+const ONCE: usize = 12;
+
+impl<T> Kernel<T> {
+    /// Whether the rows of A below are asked for with the first panel of B, or with another one.
+    pub(crate) fn asks_below(&self, first: bool) -> bool {
+        first || self.mr < ONCE
+    }
 }
 
 /// Float types that have micro-kernels on some CPUs.

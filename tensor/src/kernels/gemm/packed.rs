@@ -25,10 +25,6 @@ const FEW_ROWS: usize = 320;
 /// The same where A has to be packed for each share of the columns.
 const FEW_PACKED: usize = 96;
 
-/// Blocks of so many rows ask for the rows below with their first panel of B only, those of fewer (of AVX2) with each: either
-/// was measured to be faster by a twentieth.
-const ONCE: usize = 12;
-
 /// `total` in pieces of at most `most`, nearly equal and multiples of `unit`.
 pub(crate) fn piece(total: usize, most: usize, unit: usize) -> usize {
     total.div_ceil(total.div_ceil(most)).next_multiple_of(unit)
@@ -337,7 +333,7 @@ impl<T: Float> Block<'_, T> {
                     let below = Next { from: from.wrapping_add(mr), apart: a.column, rows: deep, columns };
                     (Left::Panel(to.cast_const()), Some(below))
                 }
-                Left::Rows { from, apart, .. } => (Left::Rows { from, apart, below: mr < ONCE }, None),
+                Left::Rows { from, apart, .. } => (Left::Rows { from, apart, below: kernel.asks_below(false) }, None),
                 left => (left, None),
             };
             let mut asked_below = 0;
