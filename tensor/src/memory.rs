@@ -20,6 +20,8 @@ const ALIGN: usize = 64;
 const STEPS: usize = 4;
 /// Buffers up to this size are kept by the thread that drops them first.
 const THREAD_CACHED: usize = 56 << 10;
+// One that stays with a thread must not hold a region back that others share.
+const _: () = assert!(THREAD_CACHED < region::SHARED);
 /// So many buffers of one class stay with a thread before the rest go to the global pool, or more of a small size: those
 /// of a graph of a thousand small operations, each of which would take the global lock twice.
 const PER_THREAD: usize = 16;
@@ -77,10 +79,15 @@ pub fn stats() -> Stats {
         live_bytes,
         live_buffers: (live >> 40) as usize,
         peak_live_bytes: PEAK_LIVE.load(Relaxed).max(live_bytes),
-        pooled_bytes: SYSTEM.load(Relaxed).saturating_sub(live_bytes),
+        pooled_bytes: pooled(),
         system_allocations: SYSTEM_ALLOCATIONS.load(Relaxed),
         copies_on_write: COPIES_ON_WRITE.load(Relaxed),
     }
+}
+
+/// Bytes of buffers that are kept.
+fn pooled() -> usize {
+    SYSTEM.load(Relaxed).saturating_sub(bytes_of(LIVE.load(Relaxed)))
 }
 
 /// Gives the memory kept by the pool and by this thread back to the system. Other threads keep their small caches, and buffers
@@ -155,9 +162,15 @@ impl Drop for Block {
 /// Free blocks by class.
 struct FreeLists {
     lists: Vec<Vec<Block>>,
+    /// The bytes that the pool still kept when it was last made smaller.
+    left: usize,
 }
 
 impl FreeLists {
+    const fn new() -> FreeLists {
+        FreeLists { lists: Vec::new(), left: 0 }
+    }
+
     #[inline]
     fn pop(&mut self, class: usize) -> Option<Block> {
         self.lists.get_mut(class)?.pop()
@@ -181,15 +194,16 @@ impl FreeLists {
             *parts.entry(Arc::as_ptr(&block.region)).or_default() += 1;
         }
         let here = |region: &Arc<Region>| parts.get(&Arc::as_ptr(region)).copied().unwrap_or(0);
-        region::forget_rest(|region| here(region));
+        region::forget_rest(here);
         // As blocks of a region are dropped, it has fewer parts than were counted.
         self.lists
             .iter_mut()
             .for_each(|list| list.retain(|block| Arc::strong_count(&block.region) > here(&block.region)));
+        self.left = pooled();
     }
 }
 
-static GLOBAL: Mutex<FreeLists> = Mutex::new(FreeLists { lists: Vec::new() });
+static GLOBAL: Mutex<FreeLists> = Mutex::new(FreeLists::new());
 
 /// A thread's own free blocks; when the thread ends they go to everyone.
 struct ThreadCache(FreeLists);
@@ -204,7 +218,7 @@ impl Drop for ThreadCache {
 }
 
 thread_local! {
-    static CACHE: RefCell<ThreadCache> = const { RefCell::new(ThreadCache(FreeLists { lists: Vec::new() })) };
+    static CACHE: RefCell<ThreadCache> = const { RefCell::new(ThreadCache(FreeLists::new())) };
 }
 
 /// The bytes of one tensor's storage, aligned to [`ALIGN`]. Always initialised, though with anything at all: blocks are
@@ -272,13 +286,17 @@ impl Drop for Buffer {
                 }
             });
         }
-        if let Some(block) = block {
-            let limit = POOL_FLOOR.max(PEAK_LIVE.load(Relaxed));
-            // A part of a region would not go back alone.
-            if region::is_part(block.size) || SYSTEM.load(Relaxed).saturating_sub(bytes_of(LIVE.load(Relaxed))) <= limit
-            {
-                GLOBAL.lock().unwrap_or_else(|e| e.into_inner()).list(block.class).push(block);
-            }
+        let Some(block) = block else { return };
+        let full = pooled() > POOL_FLOOR.max(PEAK_LIVE.load(Relaxed));
+        if full && !region::is_part(block.size) {
+            return;
+        }
+        let mut global = GLOBAL.lock().unwrap_or_else(|e| e.into_inner());
+        global.list(block.class).push(block);
+        // A part goes back with all others of its region only. To look for such regions takes time; what was left the last time
+        // may be left again.
+        if full && pooled() > 2 * global.left {
+            global.trim();
         }
     }
 }
@@ -308,5 +326,31 @@ mod tests {
         // Other tests use the pool at the same time, so only the shape of the account can be asserted here; the exact
         // accounting of a training loop is tested in a process of its own.
         assert!(stats().pooled_bytes > 0);
+    }
+
+    #[test]
+    fn a_region_goes_back_when_all_of_its_parts_are_kept() {
+        let block = |(region, start): (Arc<Region>, NonNull<u8>), size: usize| {
+            SYSTEM.fetch_add(size, Relaxed);
+            Block { region, start, class: class_of(size).0, size }
+        };
+        // Regions of this test alone: one of which all parts are kept, one of which one part is held, and one of one block.
+        let (mut lists, mut whole, mut torn) = (FreeLists::new(), None, None);
+        let mut keep = |block: Block| lists.list(block.class).push(block);
+        let size = 96 << 10;
+        let parts: Vec<Block> = (0..3).map(|_| block(region::cut(&mut whole, size), size)).collect();
+        drop(whole);
+        let back = Arc::downgrade(&parts[0].region);
+        parts.into_iter().for_each(&mut keep);
+        let held = block(region::cut(&mut torn, size), size);
+        (0..2).for_each(|_| keep(block(region::cut(&mut torn, size), size)));
+        drop(torn);
+        keep(block(region::part(3 << 20), 3 << 20));
+        lists.trim();
+        assert_eq!(back.strong_count(), 0);
+        assert_eq!(lists.lists.iter().flatten().count(), 2);
+        drop(held);
+        lists.trim();
+        assert_eq!(lists.lists.iter().flatten().count(), 0);
     }
 }

@@ -14,7 +14,7 @@ const HUGE_PAGE: usize = 2 << 20;
 /// From this size on a buffer has a region for itself, which begins at a huge page.
 const ALONE: usize = 7 << 18;
 /// From this size on smaller buffers lie side by side in shared regions.
-const SHARED: usize = 64 << 10;
+pub(super) const SHARED: usize = 64 << 10;
 /// The size of a region from which parts are cut.
 const REGION: usize = 4 * HUGE_PAGE;
 
@@ -65,7 +65,7 @@ impl Drop for Region {
 }
 
 /// What is left of the region of which parts are cut.
-struct Rest {
+pub(super) struct Rest {
     region: Arc<Region>,
     start: NonNull<u8>,
     bytes: usize,
@@ -96,7 +96,7 @@ pub(super) fn is_part(size: usize) -> bool {
 }
 
 /// The same, cut from a region that others share.
-fn cut(rest: &mut Option<Rest>, size: usize) -> (Arc<Region>, NonNull<u8>) {
+pub(super) fn cut(rest: &mut Option<Rest>, size: usize) -> (Arc<Region>, NonNull<u8>) {
     debug_assert!(size.is_multiple_of(ALIGN), "the next part is aligned like this one");
     let Rest { region, start, bytes } = rest.take().filter(|rest| rest.bytes >= size).unwrap_or_else(|| {
         let (region, start) = Region::in_huge_pages(REGION, REGION);

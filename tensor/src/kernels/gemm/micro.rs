@@ -8,7 +8,6 @@ use crate::kernels::simd::{prefetch, prefetch_far};
 use std::arch::x86_64::*;
 
 /// Where a micro-kernel finds `mr` rows of A.
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy)]
 pub(crate) enum Left<T> {
     /// In a packed panel, column by column.
@@ -21,7 +20,6 @@ pub(crate) enum Left<T> {
 
 /// What memory is asked for while a block is computed: a line at `from`, one `apart` from it, and so on, a few in the time
 /// of a line of A.
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy)]
 pub(crate) struct Ahead<T> {
     pub(crate) from: *const T,
@@ -30,7 +28,6 @@ pub(crate) struct Ahead<T> {
 
 /// A block of C to compute: `acc[i][j] = sum over p of a[i][p] * b[p][j]`, plus `add[i][j]`; `mr` rows of `nr`, which lie
 /// `stride` apart in `acc`.
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy)]
 pub(crate) struct Tile<T> {
     pub(crate) k: usize,

@@ -8,6 +8,10 @@
 //! depends on the shape and the CPU, never on the number of threads.
 
 pub(crate) mod lanes;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "only kernels for x86-64 ask memory for what comes next")
+)]
 pub(crate) mod micro;
 pub(crate) mod pack;
 pub(crate) mod packed;
