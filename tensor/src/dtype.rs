@@ -224,15 +224,12 @@ pub(crate) trait Float:
 {
     /// `a * b + c` rounded once; only fast where the CPU has the instruction (see `kernels::simd`).
     fn fused_mul_add(self, b: Self, c: Self) -> Self;
-    /// The greater of two numbers if it is positive, else one of them: compared as integers, which leaves the units of
-    /// multiply-adds free. A positive NaN is greater than any number.
-    fn greater_positive(self, other: Self) -> Self;
     fn sqrt(self) -> Self;
     fn of(x: f64) -> Self;
 }
 
 macro_rules! float {
-    ($t:ty, $integer:ty) => {
+    ($t:ty) => {
         impl Number for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -261,11 +258,6 @@ macro_rules! float {
         }
         impl Float for $t {
             #[inline(always)]
-            fn greater_positive(self, other: Self) -> Self {
-                let [a, b] = [self, other].map(|x| x.to_bits() as $integer);
-                <$t>::from_bits(a.max(b) as _)
-            }
-            #[inline(always)]
             fn fused_mul_add(self, b: Self, c: Self) -> Self {
                 self.mul_add(b, c)
             }
@@ -280,8 +272,8 @@ macro_rules! float {
         }
     };
 }
-float!(f32, i32);
-float!(f64, i64);
+float!(f32);
+float!(f64);
 
 macro_rules! integer {
     ($t:ty) => {

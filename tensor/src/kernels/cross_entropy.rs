@@ -32,53 +32,55 @@ impl<T: Math> Terms<'_, T> {
 /// Logits that are worked on before anybody asks whether they are far greater than those before; so far ahead memory is
 /// asked for.
 const PART: usize = 4096;
-/// By so much logits may exceed the one from which powers are measured: few enough that differences keep their digits.
-const SLACK: f64 = 8.0;
+/// If the sum of a part's powers is greater, a logit exceeds the one from which they are measured; if it is not, none does by more
+/// than its logarithm, 9.02: few enough that differences keep their digits.
+const MOST: f64 = 2.0 * PART as f64;
 
 vectorised! {
-    /// By how much `x` exceeds `from` at most, 0 if it does not; and sums to which the powers `e^(x - from)` are added.
-    fn powers<S, T: Math>(x: &[T], from: T, sums: [T; LANES]) -> (T, [T; LANES]) {
+    /// Lanes of the sum of the powers `e^(x - from)`. Those beyond `e^88` are only that.
+    fn powers<S, T: Math>(x: &[T], from: T) -> [T; LANES] {
         // As long as all logits are negative infinity any finite number will do: the powers are 0.
         let from = if from == T::LOWEST { T::ZERO } else { from };
-        let (mut sums, mut excess) = (sums, [T::ZERO; LANES]);
-        let take = |sum: &mut T, excess: &mut T, x: T| {
-            let (power, rest) = (x - from).exp_factors::<S>();
+        let mut sums = [T::ZERO; LANES];
+        let greatest = T::of(88.0);
+        let take = |sum: &mut T, x: T| {
+            let x = x - from;
+            // NaN stays what it is.
+            let (power, rest) = (if x > greatest { greatest } else { x }).exp_factors::<S>();
             *sum = S::mul_add(power, rest, *sum);
-            *excess = excess.greater_positive(x - from);
         };
         let ((whole, rest), ahead) = (x.as_chunks::<LANES>(), ahead_by(PART));
         for (c, chunk) in whole.iter().enumerate() {
             ask(x, ahead, c);
             for l in 0..LANES {
-                take(&mut sums[l], &mut excess[l], chunk[l]);
+                take(&mut sums[l], chunk[l]);
             }
         }
         for (l, &x) in rest.iter().enumerate() {
-            take(&mut sums[l], &mut excess[l], x);
+            take(&mut sums[l], x);
         }
-        (merge(excess, T::greater_positive), sums)
+        sums
     }
 
-    /// A logit of the row that no other exceeds by more than [`SLACK`], and the sum of `e^(x - logit)`, in one pass through
-    /// memory.
+    /// A logit of the row that no other exceeds by more than 9.02, and the sum of `e^(x - logit)`, in one pass through memory.
     ///
     /// Powers are measured from the greatest logit of the first part that is not all negative infinity. A part with a far greater
-    /// one is done again, measured from the greatest of its own: its first sums may have overflowed, and are dropped.
+    /// one is done again, measured from the greatest of its own.
     fn normaliser<S, T: Math>(x: &[T]) -> (T, T) {
         let (mut from, mut sums) = (T::LOWEST, [T::ZERO; LANES]);
         for x in x.chunks(PART) {
             if from == T::LOWEST {
                 from = max_of(x);
             }
-            let (excess, added) = powers(x, from, sums);
-            sums = if excess > T::of(SLACK) {
+            let mut added = powers(x, from);
+            if merge(added, |a, b| a + b) > T::of(MOST) {
                 let greatest = max_of(x);
                 let shrink = (from - greatest).exp_below::<S>();
                 from = greatest;
-                powers(x, from, sums.map(|sum| sum * shrink)).1
-            } else {
-                added
-            };
+                sums.iter_mut().for_each(|sum| *sum = *sum * shrink);
+                added = powers(x, from);
+            }
+            sums.iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
         }
         // No probabilities come of nothing but negative infinities.
         let none = from == T::LOWEST && !x.is_empty();
@@ -191,7 +193,7 @@ mod tests {
                         (0..n).map(|i| if i < hidden { HIDDEN } else { logit(i) + rising * i as f32 }).collect();
                     let (from, sum) = normaliser(&x);
                     let want: f64 = x.iter().map(|&x| (x as f64 - from as f64).exp()).sum();
-                    assert!(x.contains(&from) && x.iter().all(|&x| x <= from + SLACK as f32), "{n} {rising} {hidden}");
+                    assert!(x.contains(&from) && x.iter().all(|&x| x <= from + 9.02), "{n} {rising} {hidden}");
                     assert!((sum as f64 / want - 1.0).abs() < 1e-6, "{n} {rising} {hidden}: {sum}, not {want}");
                 }
             }
@@ -199,37 +201,33 @@ mod tests {
     }
 
     #[test]
+    fn logits_far_beyond_all_powers_and_near_the_limit_are_noticed() {
+        for step in [0.9, 8.9, 9.1, 100.0, 1e4, 1e38] {
+            let x: Vec<f32> =
+                (0..3 * PART).map(|i| (i / PART) as f32 * step + if i % PART == 0 { 0.0 } else { -0.1 }).collect();
+            let (from, sum) = normaliser(&x);
+            let want: f64 = x.iter().map(|&x| (x as f64 - from as f64).exp()).sum();
+            assert!((sum as f64 / want - 1.0).abs() < 1e-6, "{step}: {sum}, not {want}");
+        }
+        let mut x = vec![-3e38_f32; 2 * PART];
+        x[PART + 1] = 3e38;
+        assert_eq!(normaliser(&x), (3e38, 1.0));
+        // One logit a little above stays, many of them become the measure.
+        let mut x = vec![0.0_f32; 2 * PART];
+        x[PART + 1] = 7.0;
+        assert_eq!(normaliser(&x).0, 0.0);
+        x[PART..].fill(1.0);
+        assert_eq!(normaliser(&x).0, 1.0);
+    }
+
+    #[test]
     fn the_normaliser_of_doubles_is_measured_anew_as_well() {
-        // Each part exceeds those before by more than the slack, and the last by more than powers reach.
+        // Each part exceeds those before by 9 or more, and the last by more than powers reach.
         let step = |i: usize| [0.0, 9.0, 30.0, 800.0][i / PART];
         let x: Vec<f64> = (0..4 * PART).map(|i| step(i) + (i % 97) as f64 / 50.0).collect();
         let (from, sum) = normaliser(&x);
         let want: f64 = x.iter().map(|&x| (x - from).exp()).sum();
         assert!(from == 801.92 && (sum / want - 1.0).abs() < 1e-13, "{from}: {sum}, not {want}");
-    }
-
-    #[test]
-    fn a_positive_number_is_greater_than_any_other_as_an_integer() {
-        fn check<T: Math>() {
-            let of = |x: f64| T::of(x);
-            for (a, b, greater) in [
-                (1.0, 2.0, 2.0),
-                (3.0, -5.0, 3.0),
-                (0.0, -1.0, 0.0),
-                (-0.0, 0.5, 0.5),
-                (-7.0, f64::INFINITY, f64::INFINITY),
-            ] {
-                for (a, b) in [(a, b), (b, a)] {
-                    assert_eq!(of(a).greater_positive(of(b)).to_f64(), greater, "{a} {b}");
-                }
-            }
-            let not_positive = of(-2.0).greater_positive(of(-3.0)).to_f64();
-            assert!(not_positive == -2.0 || not_positive == -3.0);
-            assert!(of(f64::NAN.copysign(1.0)).greater_positive(of(9.0)).is_nan());
-            assert_eq!(of(f64::NAN.copysign(-1.0)).greater_positive(of(9.0)).to_f64(), 9.0);
-        }
-        check::<f32>();
-        check::<f64>();
     }
 
     #[test]

@@ -51,11 +51,13 @@ vectorised! {
                 sum
             };
             rstd[r] = T::ONE / (squares / count + eps).sqrt();
-            // The last visit to a row is the first to the next: memory is read and written all the time.
+            // The last visit to a row is the first to the next: memory is read and written all the time. Where it is the only
+            // one, it asks for what comes after both.
             let (next, moments) = (row((r + 1).min(rows - 1)), (mean[r], rstd[r]));
+            let after = if centred { 0 } else { ahead };
             sum = match bias {
-                Some(bias) => last_visit(x, moments, [weight, bias], |x, b| x + b, y, next, first),
-                None => last_visit(x, moments, [weight, weight], |x, _| x, y, next, first),
+                Some(bias) => last_visit(x, moments, [weight, bias], |x, b| x + b, y, next, first, after),
+                None => last_visit(x, moments, [weight, weight], |x, _| x, y, next, first, after),
             };
         }
     }
@@ -133,7 +135,9 @@ vectorised! {
     }
 }
 
-/// `y = shift((x - mean) rstd weight, bias)`, and meanwhile the sum of `f` over the row `next`.
+/// `y = shift((x - mean) rstd weight, bias)`, and meanwhile the sum of `f` over the row `next`. What lies `after` elements beyond
+/// `y` and `next` is asked for.
+#[allow(clippy::too_many_arguments)]
 #[inline(always)]
 fn last_visit<T: Float>(
     x: &[T],
@@ -143,12 +147,15 @@ fn last_visit<T: Float>(
     y: &mut [T],
     next: &[T],
     f: impl Fn(T) -> T,
+    after: usize,
 ) -> T {
     let mut sums = [T::ZERO; LANES];
     let [(xs, x), (ws, w), (bs, b), (nexts, next)] = [x, weight, bias, next].map(|row| row.as_chunks::<LANES>());
     let (ys, y) = y.as_chunks_mut::<LANES>();
     let of = |x: T, w: T, b: T| shift((x - mean) * rstd * w, b);
     for ((((y, x), w), b), next) in ys.iter_mut().zip(xs).zip(ws).zip(bs).zip(nexts) {
+        ask(next, after, 0);
+        ask(y, after, 0);
         for l in 0..LANES {
             y[l] = of(x[l], w[l], b[l]);
             sums[l] += f(next[l]);

@@ -99,8 +99,7 @@ impl Format for Int4<'_> {
         // Not `to_f32`, which looks for NaN first.
         V::of_nibbles(&codes[c], f32::from_bits((scales[c >> shift].to_bits() as u32) << 16))
     }
-    /// A line is taken as sixteen words of eight numbers, so that a shift and a look-up widen sixteen numbers, and the scales
-    /// are applied to sums of eight products.
+    /// A line is taken as sixteen words of eight numbers, and the scales are applied to sums of their products.
     #[inline(always)]
     fn add_line<V: Lanes, const M: usize>(
         (codes, scales, shift): Row4<'_>,
@@ -109,14 +108,6 @@ impl Format for Int4<'_> {
         sums: &mut [[V; 2]; M],
     ) {
         let words = nth::<_, OF_LINE>(codes, l).as_flattened().first_chunk().expect("a line");
-        let x: [&[Chunk; OF_LINE]; M] = std::array::from_fn(|i| nth(x[i], l));
-        let mut line = [[V::splat(0.0); 2]; M];
-        for i in 0..8 {
-            let w = V::of_words(words, i as u32);
-            for (line, x) in line.iter_mut().zip(x) {
-                line[i % 2] = line[i % 2].add_product(w, V::of_f32(&x[i / 2][i % 2]));
-            }
-        }
         // The scale of each chunk: a group has one, two or all four chunks of a line.
         let scales = scales.reinterpret_cast();
         // Loaded in each case where it is: an array of its own would be put together number by number.
@@ -129,18 +120,11 @@ impl Format for Int4<'_> {
             2 => V::of_four_bf16(&[scales[l]; OF_LINE]),
             _ => unreachable!("a group has one, two or four chunks"),
         };
-        for (sums, line) in sums.iter_mut().zip(line) {
-            for v in 0..2 {
-                sums[v] = sums[v].add_product(line[v], scale);
-            }
-        }
+        V::add_words(sums, words, std::array::from_fn(|i| nth(x[i].as_flattened(), l)), scale);
     }
-    fn arrange(x: &mut [Chunk]) {
-        let flat: [f32; OF_LINE * LANES] = *x.as_flattened().as_flattened().first_chunk().expect("a line");
-        for (i, x) in x.as_flattened_mut().iter_mut().enumerate() {
-            // Byte `i / 2` of word `l`, and of it the lower or the upper half.
-            *x = std::array::from_fn(|l| flat[l / 4 * LANES + i % 2 * BYTES + l % 4 * 4 + i / 2]);
-        }
+    #[inline(always)]
+    fn arrange<V: Lanes>(x: &mut [Chunk]) {
+        V::arrange(x.as_flattened_mut().first_chunk_mut().expect("a line"));
     }
     #[inline(always)]
     fn rest<V: Lanes>(row: Row4<'_>, c: usize) -> [V; 2] {

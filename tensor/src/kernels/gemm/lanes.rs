@@ -7,10 +7,15 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
+#[cfg(target_arch = "x86_64")]
+use super::digits;
+use crate::kernels::rows::merge;
 use crate::kernels::simd::{Portable, Simd};
 
 /// How many there are.
 pub(crate) const WIDTH: usize = 16;
+/// What a cache line of 4-bit numbers, in 16 words of eight each, is multiplied by.
+pub(crate) type Line = [[f32; WIDTH]; 8];
 
 /// Sixteen f32. A type of a vector level is only used in functions that run after its instructions were detected.
 pub(crate) trait Lanes: Copy {
@@ -29,6 +34,44 @@ pub(crate) trait Lanes: Copy {
     /// `a * b + self`.
     fn add_product(self, a: Self, b: Self) -> Self;
     fn to_array(self) -> [f32; WIDTH];
+    /// The sum of all lanes of both, in pairs.
+    fn total(sums: [Self; 2]) -> f32;
+
+    /// Brings what a line of words is multiplied by, element `j` or `j + WIDTH` of a chunk by the lower or the upper four bits of
+    /// its byte `j`, into the order in which [`add_words`](Lanes::add_words) wants it.
+    fn arrange(line: &mut Line) {
+        let flat = *line;
+        for (i, x) in line.iter_mut().enumerate() {
+            // Byte `i / 2` of word `l`, and of it the lower or the upper half.
+            let element = |l: usize| l / 4 * 2 * WIDTH + i % 2 * WIDTH + l % 4 * 4 + i / 2;
+            *x = std::array::from_fn(|l| flat.as_flattened()[element(l)]);
+        }
+    }
+
+    /// Adds the products of the `q - 8` of a line of words with each `x`, which was [arranged](Lanes::arrange), times `scale`. The
+    /// sums of all lanes together are what counts.
+    #[inline(always)]
+    fn add_words<const M: usize>(sums: &mut [[Self; 2]; M], words: &[u8; 4 * WIDTH], x: [&Line; M], scale: Self) {
+        widen_and_add(sums, words, x, scale);
+    }
+}
+
+/// [`Lanes::add_words`] in floating point: a shift and a look-up widen sixteen numbers, and the scale is applied to sums of four
+/// products.
+#[inline(always)]
+fn widen_and_add<V: Lanes, const M: usize>(sums: &mut [[V; 2]; M], words: &[u8; 4 * WIDTH], x: [&Line; M], scale: V) {
+    let mut line = [[V::splat(0.0); 2]; M];
+    for i in 0..8 {
+        let w = V::of_words(words, i as u32);
+        for (line, x) in line.iter_mut().zip(&x) {
+            line[i % 2] = line[i % 2].add_product(w, V::of_f32(&x[i]));
+        }
+    }
+    for (sums, line) in sums.iter_mut().zip(line) {
+        for v in 0..2 {
+            sums[v] = sums[v].add_product(line[v], scale);
+        }
+    }
 }
 
 /// For every CPU of the target.
@@ -78,6 +121,10 @@ impl Lanes for Plain {
     fn to_array(self) -> [f32; WIDTH] {
         self.0
     }
+    #[inline(always)]
+    fn total([low, high]: [Plain; 2]) -> f32 {
+        merge(std::array::from_fn::<f32, WIDTH, _>(|l| low.0[l] + high.0[l]), |a, b| a + b)
+    }
 }
 
 /// What four bits stand for.
@@ -98,73 +145,73 @@ const SPREAD: [u8; 4 * WIDTH] = {
     from
 };
 
-/// One register of AVX-512.
+/// One register of AVX-512, on a CPU that may also have VNNI: products of bytes, four of which are added up in a lane.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(__m512);
+pub(super) struct Avx512<const VNNI: bool>(__m512);
 
 // SAFETY of the blocks here: the CPU has AVX-512 F, by the rule of the trait, and each load reads the array that it is given.
 #[cfg(target_arch = "x86_64")]
-impl Lanes for Avx512 {
+impl<const VNNI: bool> Lanes for Avx512<VNNI> {
     #[inline(always)]
-    fn splat(x: f32) -> Avx512 {
+    fn splat(x: f32) -> Self {
         // SAFETY: see above.
-        Avx512(unsafe { _mm512_set1_ps(x) })
+        Self(unsafe { _mm512_set1_ps(x) })
     }
     #[inline(always)]
-    fn of_f32(x: &[f32; WIDTH]) -> Avx512 {
+    fn of_f32(x: &[f32; WIDTH]) -> Self {
         // SAFETY: see above.
-        Avx512(unsafe { _mm512_loadu_ps(x.as_ptr()) })
+        Self(unsafe { _mm512_loadu_ps(x.as_ptr()) })
     }
     #[inline(always)]
-    fn of_bf16(bits: &[u16; WIDTH]) -> Avx512 {
+    fn of_bf16(bits: &[u16; WIDTH]) -> Self {
         // SAFETY: see above.
         unsafe {
             let wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(bits.as_ptr().cast()));
-            Avx512(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide)))
+            Self(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(wide)))
         }
     }
     #[inline(always)]
-    fn of_f16(bits: &[u16; WIDTH]) -> Avx512 {
+    fn of_f16(bits: &[u16; WIDTH]) -> Self {
         // SAFETY: see above.
-        Avx512(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(bits.as_ptr().cast())) })
+        Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(bits.as_ptr().cast())) })
     }
     #[inline(always)]
-    fn of_i8(bytes: &[u8; WIDTH]) -> Avx512 {
+    fn of_i8(bytes: &[u8; WIDTH]) -> Self {
         // SAFETY: see above.
-        Avx512(unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(bytes.as_ptr().cast()))) })
+        Self(unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(bytes.as_ptr().cast()))) })
     }
     #[inline(always)]
-    fn of_nibbles(bytes: &[u8; WIDTH], scale: f32) -> [Avx512; 2] {
+    fn of_nibbles(bytes: &[u8; WIDTH], scale: f32) -> [Self; 2] {
         // SAFETY: see above.
         unsafe {
             // A register holds all sixteen values, from which the lowest four bits of each lane choose.
             let values = _mm512_mul_ps(_mm512_set1_ps(scale), _mm512_loadu_ps(VALUES.as_ptr()));
             let low = _mm512_cvtepu8_epi32(_mm_loadu_si128(bytes.as_ptr().cast()));
             let high = _mm512_srli_epi32::<4>(low);
-            [Avx512(_mm512_permutexvar_ps(low, values)), Avx512(_mm512_permutexvar_ps(high, values))]
+            [Self(_mm512_permutexvar_ps(low, values)), Self(_mm512_permutexvar_ps(high, values))]
         }
     }
     #[inline(always)]
-    fn of_words(bytes: &[u8; 4 * WIDTH], i: u32) -> Avx512 {
+    fn of_words(bytes: &[u8; 4 * WIDTH], i: u32) -> Self {
         // SAFETY: see above.
         unsafe {
             let words = _mm512_srlv_epi32(_mm512_loadu_si512(bytes.as_ptr().cast()), _mm512_set1_epi32(4 * i as i32));
-            Avx512(_mm512_permutexvar_ps(words, _mm512_loadu_ps(VALUES.as_ptr())))
+            Self(_mm512_permutexvar_ps(words, _mm512_loadu_ps(VALUES.as_ptr())))
         }
     }
     #[inline(always)]
-    fn of_four_bf16(bits: &[u16; 4]) -> Avx512 {
+    fn of_four_bf16(bits: &[u16; 4]) -> Self {
         // SAFETY: see above; the CPU has AVX-512 BW as well.
         unsafe {
             let four = _mm512_set1_epi64(bits.as_ptr().cast::<i64>().read_unaligned());
-            Avx512(_mm512_castsi512_ps(_mm512_shuffle_epi8(four, _mm512_loadu_si512(SPREAD.as_ptr().cast()))))
+            Self(_mm512_castsi512_ps(_mm512_shuffle_epi8(four, _mm512_loadu_si512(SPREAD.as_ptr().cast()))))
         }
     }
     #[inline(always)]
-    fn add_product(self, a: Avx512, b: Avx512) -> Avx512 {
+    fn add_product(self, a: Self, b: Self) -> Self {
         // SAFETY: see above.
-        Avx512(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
+        Self(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
     }
     #[inline(always)]
     fn to_array(self) -> [f32; WIDTH] {
@@ -173,6 +220,44 @@ impl Lanes for Avx512 {
         unsafe { _mm512_storeu_ps(out.as_mut_ptr(), self.0) };
         out
     }
+    #[inline(always)]
+    fn total([low, high]: [Self; 2]) -> f32 {
+        // SAFETY: see above; the CPU has AVX-512 DQ as well.
+        unsafe {
+            let sum = _mm512_add_ps(low.0, high.0);
+            total_of_eight(_mm256_add_ps(_mm512_castps512_ps256(sum), _mm512_extractf32x8_ps::<1>(sum)))
+        }
+    }
+    #[inline(always)]
+    fn arrange(line: &mut Line) {
+        if VNNI {
+            // SAFETY: see above; the CPU has AVX-512 BW and VNNI as well.
+            unsafe { digits::arrange(line) };
+        } else {
+            Plain::arrange(line);
+        }
+    }
+    #[inline(always)]
+    fn add_words<const M: usize>(sums: &mut [[Self; 2]; M], words: &[u8; 4 * WIDTH], x: [&Line; M], scale: Self) {
+        if VNNI {
+            for (sums, x) in sums.iter_mut().zip(x) {
+                // SAFETY: see above; the CPU has AVX-512 VNNI as well.
+                sums[0].0 = unsafe { digits::add_words(sums[0].0, words, x, scale.0) };
+            }
+        } else {
+            widen_and_add(sums, words, x, scale);
+        }
+    }
+}
+
+/// The sum of eight lanes, in pairs.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn total_of_eight(x: __m256) -> f32 {
+    let four = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps::<1>(x));
+    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
 }
 
 /// Two registers of AVX2.
@@ -286,6 +371,14 @@ impl Lanes for Avx2 {
         }
         out
     }
+    #[inline(always)]
+    fn total([low, high]: [Avx2; 2]) -> f32 {
+        // SAFETY: see above.
+        unsafe {
+            let sums = [_mm256_add_ps(low.0[0], high.0[0]), _mm256_add_ps(low.0[1], high.0[1])];
+            total_of_eight(_mm256_add_ps(sums[0], sums[1]))
+        }
+    }
 }
 
 /// Runs `$call`, in which `$v` stands for the lanes of the level in use, inside a function that may use its instructions.
@@ -304,7 +397,12 @@ macro_rules! at_level {
                 #[allow(clippy::too_many_arguments)]
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
                 fn avx512<$f: $bound>($($arg: $ty),*) {
-                    body::<$f, Avx512>($($arg),*)
+                    body::<$f, Avx512<false>>($($arg),*)
+                }
+                #[allow(clippy::too_many_arguments)]
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+                fn vnni<$f: $bound>($($arg: $ty),*) {
+                    body::<$f, Avx512<true>>($($arg),*)
                 }
                 #[allow(clippy::too_many_arguments)]
                 #[target_feature(enable = "avx2,fma,f16c")]
@@ -312,7 +410,9 @@ macro_rules! at_level {
                     body::<$f, Avx2>($($arg),*)
                 }
                 match level() {
-                    // SAFETY: level() reports AVX-512 only after detecting every feature that is enabled here.
+                    // SAFETY: level() reports AVX-512 only after detecting every feature that is enabled here but VNNI.
+                    Level::Avx512 if is_x86_feature_detected!("avx512vnni") => return unsafe { vnni::<$f>($($arg),*) },
+                    // SAFETY: as above; here VNNI is not enabled.
                     Level::Avx512 => return unsafe { avx512::<$f>($($arg),*) },
                     // SAFETY: as above, for AVX2, FMA and F16C.
                     Level::Avx2 => return unsafe { avx2::<$f>($($arg),*) },
@@ -364,7 +464,7 @@ mod tests {
                     levels.push(all::<Avx2>(seed));
                 }
                 if supported() >= Level::Avx512 {
-                    levels.push(all::<Avx512>(seed));
+                    levels.push(all::<Avx512<false>>(seed));
                 }
             }
             let values = [2, 3].map(|kind| {

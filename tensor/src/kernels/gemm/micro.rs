@@ -100,7 +100,7 @@ impl<T: Float> Micro for T {
 const FAR: isize = 16;
 
 /// The same pointer, of which the compiler then knows nothing: it stays in one register, to which offsets are added. Otherwise
-/// the sum of it and each offset is kept, and there are more of those than registers.
+/// the sum of it and each offset is kept, and there are more of those than registers. What is loaded from both is loaded twice.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn in_a_register<T>(pointer: *const T) -> *const T {
@@ -134,15 +134,22 @@ macro_rules! micro {
                     const LINE: usize = 64 / size_of::<$t>();
                     // As many terms as there are lines of A for each group of three rows.
                     const PART: usize = LINE / (MR / 3);
+                    // A multiply-add of AVX-512 can load and spread a number by itself: two instructions for a row of two
+                    // vectors, where a number that is spread first takes three. They count where another program on the same
+                    // core takes every other cycle. A CPU that loads two numbers at a time does so for about half of the rows,
+                    // and it is no gain where the address is a sum of two registers, as for two of three rows in place.
+                    const TWICE: bool = NR * size_of::<$t>() == 128;
                     let Tile { k, a, b, acc, stride, add: more, ahead } = tile;
                     let mut sums = [[$zero(); V]; H];
                     let load_b = |p: usize| -> [$vector; V] {
                         // SAFETY: called with p < k, so this lies inside the panel.
                         std::array::from_fn(|v| unsafe { $load(b.add(p * NR + v * $lanes)) })
                     };
-                    let mut add = |i: usize, a: $t, b: &[$vector; V]| {
-                        for (sum, &b) in sums[i].iter_mut().zip(b) {
-                            *sum = $fma($set(a), b, *sum);
+                    // The number of A for each vector may come from a place of its own.
+                    let mut add = |i: usize, a: *const $t, again: *const $t, b: &[$vector; V]| {
+                        for (v, (sum, &b)) in sums[i].iter_mut().zip(b).enumerate() {
+                            // SAFETY: called with pointers to an element of A.
+                            *sum = $fma($set(unsafe { if v == 0 { *a } else { *again } }), b, *sum);
                         }
                     };
                     // One line is asked for in the time of a part; without a wish it is one that is there already.
@@ -151,37 +158,48 @@ macro_rules! micro {
                     let ask_for_c = |i: usize| (0..V).for_each(|v| prefetch(acc.wrapping_add(i * stride + v * $lanes)));
                     match a {
                         Left::Panel(a) => {
-                            let mut step = |p: usize| {
-                                let b = load_b(p);
-                                // SAFETY: p < k and i < MR.
-                                (0..H).for_each(|i| add(i, unsafe { *a.add(p * MR + i) }, &b));
+                            let (mut a, mut again) = (a, if TWICE { in_a_register(a) } else { a });
+                            let mut step = |a: *const $t, again: *const $t, p: usize, s: usize| {
+                                let b = load_b(p + s);
+                                // Element i of column p + s, where p + s < k; the pointers stand at column p.
+                                for i in 0..H {
+                                    let place = s * MR + i;
+                                    let again = if i % 2 == 0 { again } else { a };
+                                    add(i, a.wrapping_add(place), again.wrapping_add(place), &b);
+                                }
                             };
                             let whole = k / PART * PART;
                             for start in (0..whole).step_by(PART) {
                                 prefetch_far(line);
                                 line = line.wrapping_offset(apart);
-                                for p in start..start + PART {
-                                    if start < H && p < H {
-                                        ask_for_c(p);
+                                for s in 0..PART {
+                                    if start < H && start + s < H {
+                                        ask_for_c(start + s);
                                     }
-                                    step(p);
+                                    step(a, again, start, s);
                                 }
+                                a = in_a_register(a.wrapping_add(PART * MR));
+                                again = if TWICE { in_a_register(again.wrapping_add(PART * MR)) } else { a };
                             }
-                            (whole..k).for_each(step);
+                            (whole..k).for_each(|p| step(a, again, whole, p - whole));
                         }
                         Left::Rows { from: a, apart: row, .. } => {
                             // One pointer for three rows, which the addressing modes of the CPU reach from it.
                             let mut at: [*const $t; MR / 3] =
                                 std::array::from_fn(|g| a.wrapping_offset(3 * g as isize * row));
-                            let mut step = |at: &[*const $t; MR / 3], p: usize, s: usize| {
+                            let mut again = at;
+                            if TWICE {
+                                again.iter_mut().for_each(|at| *at = in_a_register(*at));
+                            }
+                            let mut step = |at: &[*const $t; MR / 3], again: &[*const $t; MR / 3], p: usize, s: usize| {
                                 let b = load_b(p + s);
                                 for g in 0..H / 3 {
-                                    // SAFETY: element p + s of rows 3g to 3g + 2, of which the pointers stand at element p.
-                                    unsafe {
-                                        add(3 * g, *at[g].add(s), &b);
-                                        add(3 * g + 1, *at[g].offset(row).add(s), &b);
-                                        add(3 * g + 2, *at[g].offset(2 * row).add(s), &b);
-                                    }
+                                    // Element p + s of rows 3g to 3g + 2, of which the pointers stand at element p.
+                                    let (first, again) = (at[g].wrapping_add(s), again[g].wrapping_add(s));
+                                    let (second, third) = (first.wrapping_offset(row), first.wrapping_offset(2 * row));
+                                    add(3 * g, first, again, &b);
+                                    add(3 * g + 1, second, second, &b);
+                                    add(3 * g + 2, third, third, &b);
                                 }
                             };
                             // The rows below come next, and are too many for the CPU to guess. While it works on a line of
@@ -202,14 +220,16 @@ macro_rules! micro {
                                     prefetch_far(line);
                                     line = line.wrapping_offset(apart);
                                     below = below.wrapping_offset(3 * row);
-                                    (0..PART).for_each(|s| step(&at, start + g * PART, s));
+                                    (0..PART).for_each(|s| step(&at, &again, start + g * PART, s));
                                     at.iter_mut().for_each(|at| *at = in_a_register(at.wrapping_add(PART)));
+                                    if TWICE {
+                                        again.iter_mut().for_each(|at| *at = in_a_register(at.wrapping_add(PART)));
+                                    } else {
+                                        again = at;
+                                    }
                                 }
                             }
-                            for p in whole..k {
-                                step(&at, p, 0);
-                                at.iter_mut().for_each(|at| *at = at.wrapping_add(1));
-                            }
+                            (whole..k).for_each(|p| step(&at, &again, whole, p - whole));
                         }
                         Left::Columns { from, apart, to } => {
                             for p in 0..k {
@@ -221,11 +241,13 @@ macro_rules! micro {
                                 prefetch(far);
                                 prefetch(far.wrapping_add(MR - 1));
                                 let b = load_b(p);
-                                // SAFETY: column p of A, and its place in the panel.
-                                unsafe {
-                                    (0..H).for_each(|i| add(i, *column.add(i), &b));
-                                    *to.add(p * MR).cast::<[$t; MR]>() = *column.cast::<[$t; MR]>();
+                                let again = if TWICE { in_a_register(column) } else { column };
+                                for i in 0..H {
+                                    let again = if i % 2 == 0 { again } else { column };
+                                    add(i, column.wrapping_add(i), again.wrapping_add(i), &b);
                                 }
+                                // SAFETY: column p of A, and its place in the panel.
+                                unsafe { *to.add(p * MR).cast::<[$t; MR]>() = *column.cast::<[$t; MR]>() };
                             }
                         }
                     }

@@ -7,6 +7,8 @@
 //! in decoding, are limited by memory: `thin` and `stream` read the matrix once. Which path runs, and how it cuts the work,
 //! depends on the shape and the CPU, never on the number of threads.
 
+#[cfg(target_arch = "x86_64")]
+mod digits;
 pub(crate) mod lanes;
 #[cfg_attr(
     not(target_arch = "x86_64"),

@@ -79,31 +79,46 @@ impl<T: Float> Rows<T> for Matrix<'_, T> {
     }
 }
 
-/// What will be read next or written: rows, which are asked for a column of cache lines at a time.
+/// What will be read next or written: groups of lines.
 #[derive(Clone, Copy)]
 struct Next<T> {
     from: *const T,
+    /// Lines of a group, and how far apart they lie.
+    lines: usize,
     apart: isize,
-    rows: usize,
-    columns: usize,
+    /// How many groups there are, and how far apart they lie.
+    groups: usize,
+    step: usize,
 }
 
 impl<T> Next<T> {
+    /// Elements in a cache line.
+    const LINE: usize = 64 / size_of::<T>();
+
+    /// `rows`, which lie `apart`: a column of lines is a group.
+    fn rows(from: *const T, apart: isize, rows: usize, columns: usize) -> Next<T> {
+        Next { from, lines: rows, apart, groups: columns.div_ceil(Self::LINE), step: Self::LINE }
+    }
+
+    /// `elements` that lie side by side, line after line, so that the CPU's own asking follows.
+    fn side_by_side(from: *const T, elements: usize) -> Next<T> {
+        Next { from, lines: elements.div_ceil(Self::LINE), apart: Self::LINE as isize, groups: 1, step: 0 }
+    }
+
     /// Rows of B, if they are contiguous.
     fn of(b: &impl Panels<T>, column: usize, p: usize, rows: usize, columns: usize) -> Option<Next<T>> {
-        b.row(column, p).map(|(from, apart)| Next { from, apart, rows, columns })
+        b.row(column, p).map(|(from, apart)| Next::rows(from, apart, rows, columns))
     }
 
     /// The lines to ask for in the next block, of `deep` terms, when `asked` have been.
     fn part(&self, deep: usize, mr: usize, asked: &mut usize) -> Option<Ahead<T>> {
-        let line = 64 / size_of::<T>();
         // A micro-kernel asks for four lines, or two where it has fewer rows, while it works on a line of A.
-        let each = (deep / line * (mr / 3)).max(1);
-        let per_column = self.rows.div_ceil(each);
-        let (column, part) = (*asked / per_column, *asked % per_column);
+        let each = (deep / Self::LINE * (mr / 3)).max(1);
+        let per_group = self.lines.div_ceil(each);
+        let (group, part) = (*asked / per_group, *asked % per_group);
         *asked += 1;
-        let from = self.from.wrapping_add(column * line).wrapping_offset((part * each) as isize * self.apart);
-        (column * line < self.columns).then_some(Ahead { from, apart: self.apart })
+        let from = self.from.wrapping_add(group * self.step).wrapping_offset((part * each) as isize * self.apart);
+        (group < self.groups).then_some(Ahead { from, apart: self.apart })
     }
 }
 
@@ -219,12 +234,8 @@ fn multiply<T: Float>(
                 let rest = deep.min(end - p - deep);
                 let next = if flipped {
                     // These lines of C are written when the block is done.
-                    (p + deep == end).then(|| Next {
-                        from: out.as_ptr().wrapping_add(column * m + row).cast_const(),
-                        apart: m as isize,
-                        rows: width,
-                        columns: height,
-                    })
+                    let from = out.as_ptr().wrapping_add(column * m + row);
+                    (p + deep == end).then(|| Next::rows(from, m as isize, width, height))
                 } else if rest > 0 {
                     (own.column[part + 1] != Some(column))
                         .then(|| Next::of(&b, column, p + deep, rest, width))
@@ -330,13 +341,18 @@ impl<T: Float> Block<'_, T> {
                 Left::Columns { to, .. } => {
                     // The next panel's columns, of which each begins in the middle of a line.
                     let columns = mr + 64 / size_of::<T>();
-                    let below = Next { from: from.wrapping_add(mr), apart: a.column, rows: deep, columns };
+                    let below = Next::rows(from.wrapping_add(mr), a.column, deep, columns);
                     (Left::Panel(to.cast_const()), Some(below))
                 }
                 Left::Rows { from, apart, .. } => (Left::Rows { from, apart, below: kernel.asks_below(false) }, None),
                 left => (left, None),
             };
-            let mut asked_below = 0;
+            // Where there is nothing else to ask for, the rows of C below, if they are whole ones.
+            let rows_of_c = (width == stride && i + mr < height).then(|| {
+                let from = self.out.as_ptr().wrapping_add(self.to + (i + mr) * stride);
+                Next::side_by_side(from.cast_const(), mr.min(height - i - mr) * stride)
+            });
+            let (mut asked_below, mut asked_of_c) = (0, 0);
             for j in (0..width).step_by(nr) {
                 let b = &b[j * deep..][..nr * deep];
                 let (height, width) = (mr.min(height - i), nr.min(width - j));
@@ -357,7 +373,8 @@ impl<T: Float> Block<'_, T> {
                     Left::Columns { .. } => None,
                     _ => below
                         .and_then(|below| below.part(deep, mr, &mut asked_below))
-                        .or_else(|| self.next.and_then(|next| next.part(deep, mr, &mut asked))),
+                        .or_else(|| self.next.and_then(|next| next.part(deep, mr, &mut asked)))
+                        .or_else(|| rows_of_c.and_then(|rows| rows.part(deep, mr, &mut asked_of_c))),
                 };
                 let tile = Tile { ahead, ..Tile::new(deep, left, b.as_ptr(), edge.as_mut_ptr(), nr, false) };
                 if whole && width == nr {

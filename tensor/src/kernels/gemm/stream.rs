@@ -11,7 +11,6 @@ use super::packed::{self, Panels, Rows};
 use super::{Add, FLIPPED, Matrix, Size, pack, portable, start};
 use crate::kernels::cpu::Reading;
 use crate::kernels::parallel::{self, SharedMut};
-use crate::kernels::rows::merge;
 use crate::kernels::simd::prefetch;
 use crate::storage::Storage;
 use crate::{DType, bf16, f16};
@@ -69,7 +68,8 @@ pub(crate) trait Format: Sync {
     }
 
     /// Brings what is multiplied by a line into the order in which `add_line` wants it.
-    fn arrange(_x: &mut [Chunk]) {}
+    #[inline(always)]
+    fn arrange<V: Lanes>(_x: &mut [Chunk]) {}
 
     /// Elements from `c LANES` on, `LANES` of them or to the end of the row, and then zeros.
     fn rest<V: Lanes>(row: Self::Row<'_>, c: usize) -> [V; 2];
@@ -219,21 +219,10 @@ fn dots<V: Lanes, F: Format, const M: usize, const R: usize>(
     let mut dots = [[0.0; M]; R];
     for r in 0..R {
         for i in 0..M {
-            let [low, high] = sums[r][i];
-            dots[r][i] = w.scale(rows[r]) * total([low.to_array(), high.to_array()]);
+            dots[r][i] = w.scale(rows[r]) * V::total(sums[r][i]);
         }
     }
     dots
-}
-
-/// The sum of the lanes, in pairs.
-#[inline(always)]
-fn total([low, high]: Chunk) -> f32 {
-    let mut lanes = low;
-    for l in 0..WIDTH {
-        lanes[l] += high[l];
-    }
-    merge(lanes, |a, b| a + b)
 }
 
 /// Rows of the output from `first` on, each `n` long.
@@ -306,6 +295,15 @@ at_level! {
 }
 
 at_level! {
+    // Arranges a row of `x`.
+    fn arrange<F: Format, V>(_w: &F, x: &mut [Chunk]) {
+        for line in x.chunks_exact_mut(F::TO_A_LINE) {
+            F::arrange::<V>(line);
+        }
+    }
+}
+
+at_level! {
     // Elements `from ..` of a row of the weights.
     fn widen_row<F: Format, V>(w: &F, row: usize, from: usize, to: &mut [f32]) {
         let (stored, scale) = (w.row(row), w.scale(row));
@@ -355,7 +353,7 @@ fn few_in<F: Format>(reading: Reading, size: Size, x: Matrix<f32>, w: &F, add: A
     let (mut x, chunks) = (packed_rows(m, k, x), k.div_ceil(LANES));
     let x = as_chunks(x.as_slice_mut());
     for x in x.chunks_mut(chunks) {
-        x[..k / LANES].chunks_exact_mut(F::TO_A_LINE).for_each(F::arrange);
+        arrange(w, &mut x[..k / LANES]);
     }
     let rows = (BLOCK / k.max(1)).clamp(1, n.div_ceil(BLOCKS)).next_multiple_of(reading.rows(F::IN_FEW, F::IN_MANY));
     let out = SharedMut::new(c);
