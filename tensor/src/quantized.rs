@@ -40,10 +40,9 @@ impl fmt::Display for Precision {
 
 /// A matrix `[out, in]` of weights in few bits: `w[i, j] ≈ scale * code[i, j]` with small whole numbers as codes.
 ///
-/// Only the weights are quantised: products widen them to f32 while they are read and multiply and add in f32, or as well as in
-/// f32 with whole numbers (see [`linear`](QuantizedMatrix::linear)). With a few
-/// rows on the left, as in the decoding of text, the memory that the weights are read from limits the speed, so that
-/// fewer bits are faster; with many rows a product costs what it costs in f32. A clone shares the memory.
+/// Only the weights are quantised: products widen them to f32 while they are read and multiply and add in f32 (or in whole numbers,
+/// see [`linear`](QuantizedMatrix::linear)). With a few rows on the left, as in the decoding of text, the memory that the weights are
+/// read from limits the speed: fewer bits are faster; with many rows a product costs what it costs in f32. A clone shares the memory.
 ///
 /// # Numerics
 /// Codes are rounded to the nearest, ties to even, so that in [`Precision::Int8`] an element is at most half a scale off, which
@@ -251,9 +250,8 @@ impl QuantizedMatrix {
     ///
     /// # Numerics
     /// In f32, whatever the dtype of `x`; only if `x` or the bias is f64, in f64. A few rows give the bits that each of them
-    /// gives alone. The bits do not depend on the number of threads. On CPUs with AVX-512 VNNI a few rows are multiplied by 4-bit
-    /// numbers as integers: each 128 neighbours of `x` are rounded to multiples of 2^-23 of about the greatest of them (of 1.2e-38 at
-    /// least), and one that is not finite gives NaN.
+    /// gives alone. The bits do not depend on the number of threads. With 4-bit numbers and AVX-512 VNNI each whole 128 neighbours
+    /// in a few rows of `x` are rounded to about 2^-23 of the greatest (1.2e-38 at least); one that is not finite gives NaN.
     ///
     /// # Panics
     /// If the shapes do not fit.

@@ -56,8 +56,8 @@ vectorised! {
             let (next, moments) = (row((r + 1).min(rows - 1)), (mean[r], rstd[r]));
             let after = if centred { 0 } else { ahead };
             sum = match bias {
-                Some(bias) => last_visit(x, moments, [weight, bias], |x, b| x + b, y, next, first, after),
-                None => last_visit(x, moments, [weight, weight], |x, _| x, y, next, first, after),
+                Some(bias) => last_visit(x, moments, [weight, bias], |x, b| x + b, y, (next, after), first),
+                None => last_visit(x, moments, [weight, weight], |x, _| x, y, (next, after), first),
             };
         }
     }
@@ -137,7 +137,6 @@ vectorised! {
 
 /// `y = shift((x - mean) rstd weight, bias)`, and meanwhile the sum of `f` over the row `next`. What lies `after` elements beyond
 /// `y` and `next` is asked for.
-#[allow(clippy::too_many_arguments)]
 #[inline(always)]
 fn last_visit<T: Float>(
     x: &[T],
@@ -145,9 +144,8 @@ fn last_visit<T: Float>(
     [weight, bias]: [&[T]; 2],
     shift: impl Fn(T, T) -> T,
     y: &mut [T],
-    next: &[T],
+    (next, after): (&[T], usize),
     f: impl Fn(T) -> T,
-    after: usize,
 ) -> T {
     let mut sums = [T::ZERO; LANES];
     let [(xs, x), (ws, w), (bs, b), (nexts, next)] = [x, weight, bias, next].map(|row| row.as_chunks::<LANES>());

@@ -96,27 +96,33 @@ mod tests {
     use crate::kernels::simd::{Level, supported};
     use crate::{DType, Generator, Tensor};
 
-    /// Half the sum of the products of a line of words with `x`.
-    fn half_line<V: Lanes>(words: &[u8; 4 * WIDTH], x: &Line) -> f32 {
+    /// The sum of the products of a line of words with `x`, times `scale`.
+    type Product = fn(&[u8; 4 * WIDTH], &Line, f32) -> f32;
+
+    fn product<V: Lanes>(words: &[u8; 4 * WIDTH], x: &Line, scale: f32) -> f32 {
         let (mut x, mut sums) = (*x, [[V::splat(0.0); 2]]);
         V::arrange(&mut x);
-        V::add_words(&mut sums, words, [&x], V::splat(0.5));
+        V::add_words(&mut sums, words, [&x], V::splat(scale));
         V::total(sums[0])
+    }
+
+    /// That of each level which this CPU has.
+    fn levels() -> Vec<Product> {
+        let mut levels: Vec<Product> = vec![product::<Plain>];
+        if supported() >= Level::Avx2 {
+            levels.push(product::<Avx2>);
+        }
+        if supported() >= Level::Avx512 {
+            levels.push(product::<Avx512<false>>);
+            if is_x86_feature_detected!("avx512vnni") {
+                levels.push(product::<Avx512<true>>);
+            }
+        }
+        levels
     }
 
     #[test]
     fn every_level_multiplies_lines_of_words() {
-        type HalfLine = fn(&[u8; 4 * WIDTH], &Line) -> f32;
-        let mut levels: Vec<HalfLine> = vec![half_line::<Plain>];
-        if supported() >= Level::Avx2 {
-            levels.push(half_line::<Avx2>);
-        }
-        if supported() >= Level::Avx512 {
-            levels.push(half_line::<Avx512<false>>);
-            if is_x86_feature_detected!("avx512vnni") {
-                levels.push(half_line::<Avx512<true>>);
-            }
-        }
         let mut g = Generator::new(7);
         // The last has elements of all magnitudes, the one before it none but subnormal ones.
         let factors: [fn(usize) -> f32; 5] =
@@ -138,8 +144,8 @@ mod tests {
             });
             let expected: f64 = products.sum();
             let most = flat.iter().fold(GREATEST * f32::MIN_POSITIVE, |most, x| most.max(x.abs())) as f64;
-            for (level, half_line) in levels.iter().enumerate() {
-                let y = half_line(&words, &line(&flat)) as f64;
+            for (level, product) in levels().iter().enumerate() {
+                let y = product(&words, &line(&flat), 0.5) as f64;
                 // As many roundings as products, of numbers up to eight times the greatest.
                 assert!(
                     (y - expected).abs() <= 128.0 * 4.0 * most * 2.0_f64.powi(-24),
@@ -148,30 +154,24 @@ mod tests {
                 for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                     let mut flat = flat.clone();
                     flat[round % 128] = bad;
-                    assert!(!half_line(&words, &line(&flat)).is_finite(), "{level}, {round}: {bad}");
+                    assert!(!product(&words, &line(&flat), 0.5).is_finite(), "{level}, {round}: {bad}");
                 }
             }
         }
     }
+
     #[test]
     fn scales_at_the_ends_of_the_range_and_the_greatest_sums_do_no_harm() {
-        if !is_x86_feature_detected!("avx512vnni") || supported() < Level::Avx512 {
-            return;
-        }
-        let line = |words: [u8; 4 * WIDTH], x: f32, scale: f32| {
-            let (mut x, mut sums) = ([[x; WIDTH]; 8], [[Avx512::<true>::splat(0.0); 2]]);
-            Avx512::<true>::arrange(&mut x);
-            Avx512::<true>::add_words(&mut sums, &words, [&x], Avx512::<true>::splat(scale));
-            Avx512::<true>::total(sums[0])
-        };
         let near = |y: f32, expected: f64| (y as f64 / expected - 1.0).abs() < 1e-6;
-        for x in [1.5, -1.5] {
-            for (byte, q) in [(0x00, -8.0), (0xff, 7.0)] {
-                assert!(near(line([byte; 64], x, 1.0), 128.0 * q * x as f64), "{x} {byte}");
+        for product in levels() {
+            for x in [1.5, -1.5] {
+                for (byte, q) in [(0x00, -8.0), (0xff, 7.0)] {
+                    assert!(near(product(&[byte; 64], &[[x; WIDTH]; 8], 1.0), 128.0 * q * x as f64), "{x} {byte}");
+                }
             }
+            // In digits the product of the scales would be 0 in the first case and infinity in the second.
+            assert!(near(product(&[0x99; 64], &[[0.1; WIDTH]; 8], 1.2e-38), 128.0 * 0.1 * 1.2e-38));
+            assert_eq!(product(&[0x88; 64], &[[1e8; WIDTH]; 8], 4e37), 0.0);
         }
-        // The product of the scales would be 0 in the first case and infinity in the second.
-        assert!(near(line([0x99; 64], 0.1, 1.2e-38), 128.0 * 0.1 * 1.2e-38));
-        assert_eq!(line([0x88; 64], 1e8, 4e37), 0.0);
     }
 }
